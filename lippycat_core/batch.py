@@ -1,0 +1,116 @@
+"""The batch: one byte slab and columns over it, reused from a pool. It knows no file, protocol or stage.
+
+The slab's first part is the source's (records as they were read); behind it, from `arena` on, stages append what they put
+together (datagrams from fragments, messages from TCP segments), so that every payload of a batch is a span of one slab.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lippycat_core.columns import I32, I64, U8, U32, Frame, Net, Route, Transport
+from lippycat_core.errors import ContractError
+from lippycat_core.kernelset import KernelSet
+
+DEFAULT_BYTES = 512 * 1024
+DEFAULT_ROWS = 4096
+LARGEST_RECORD = 256 * 1024 + 1024
+"""The longest record a slab must hold: libpcap's MAXIMUM_SNAPLEN and room for its header."""
+
+
+class Views(NamedTuple):
+    """What kernels are called with: arrays when compiled, memoryviews when interpreted (half the cost there)."""
+
+    slab: U8
+    frame: Frame
+    net: Net
+    transport: Transport
+    route: Route
+
+
+def _i32(rows: int) -> I32:
+    return np.zeros(rows, np.int32)
+
+
+def _u32(rows: int) -> U32:
+    return np.zeros(rows, np.uint32)
+
+
+def _i64(rows: int) -> I64:
+    return np.zeros(rows, np.int64)
+
+
+class Batch:
+    """Up to `capacity` records. `rows` are filled; row i is record number `first_record + i` of the input (1-based).
+
+    `slab`, `frame`, `net`, `transport`, `route` are NumPy arrays (plugins read them); `views` holds the same memory in the
+    form that the bound kernels take; `mem` is a memoryview of the slab for slicing bytes out of it.
+    """
+
+    def __init__(self, kernels: KernelSet, nbytes: int = DEFAULT_BYTES, capacity: int = DEFAULT_ROWS) -> None:
+        if nbytes < LARGEST_RECORD:
+            raise ContractError(f"a slab of {nbytes} bytes cannot hold a record of {LARGEST_RECORD}")
+        self.capacity = capacity
+        self.source_bytes = nbytes
+        self.slab: U8 = np.zeros(nbytes + 64 * 1024, np.uint8)
+        self.frame = Frame(_i64(capacity), _i32(capacity), _i32(capacity), _i32(capacity), _i32(capacity))
+        self.net = Net(
+            _u32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _i32(capacity),
+        )
+        self.transport = Transport(
+            _i32(capacity),
+            _i32(capacity),
+            _i32(capacity),
+            _i32(capacity),
+            _i32(capacity),
+            _u32(capacity),
+            _u32(capacity),
+            _i32(capacity),
+        )
+        self.route = Route(_i32(capacity), _i32(capacity), _i32(capacity), _i64(capacity))
+        self.rows = 0
+        self.first_record = 1
+        self.arena = nbytes
+        self._kernels = kernels
+        self.bind(kernels)
+
+    def bind(self, kernels: KernelSet) -> None:
+        """Rebuild `views` for another kernel set (between two batches)."""
+        self._kernels = kernels
+        self.mem = memoryview(self.slab.data)
+        self.views = Views(
+            kernels.view(self.slab),
+            kernels.view_all(self.frame),
+            kernels.view_all(self.net),
+            kernels.view_all(self.transport),
+            kernels.view_all(self.route),
+        )
+
+    def clear(self, first_record: int) -> None:
+        """Make the batch ready to be filled again."""
+        self.rows = 0
+        self.first_record = first_record
+        self.arena = self.source_bytes
+
+    def append(self, data: bytes | bytearray | memoryview) -> int:
+        """Copy `data` behind the records and return its offset; the slab grows where it must (views are rebuilt)."""
+        need = self.arena + len(data)
+        if need > len(self.slab):
+            grown = np.zeros(max(need, 2 * len(self.slab)), np.uint8)
+            grown[: self.arena] = self.slab[: self.arena]
+            self.slab = grown
+            self.bind(self._kernels)
+        off = self.arena
+        self.mem[off:need] = data
+        self.arena = need
+        return off

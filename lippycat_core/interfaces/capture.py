@@ -1,0 +1,51 @@
+"""`lippycat.capture`: where packets come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lippycat_core.batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong with the input that ended it early; what came before it is good."""
+
+    source: str
+    what: str  # 'truncated' or 'corrupt'
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a source is; `bytes_total` is None where nobody can know (a pipe, an interface)."""
+
+    bytes_done: int
+    bytes_total: int | None
+
+
+class CaptureSource(Protocol):
+    """An open source. It is used by one thread."""
+
+    def fill(self, batch: Batch, timeout_ms: int) -> bool:
+        """Fill `batch` from row 0: `rows`, the `Frame` columns and status FRESH. False when the input has ended and
+        nothing was filled; True with 0 rows when nothing came within `timeout_ms` (live only)."""
+        ...
+
+    def dropped(self) -> Mapping[str, int]:
+        """Packets lost before the batch, by reason; empty for files."""
+        ...
+
+    def faults(self) -> Sequence[Fault]:
+        """What was wrong with the input so far."""
+        ...
+
+    def progress(self) -> Progress:
+        """How far the source is."""
+        ...
+
+    def close(self) -> None:
+        """Release files and sockets; may be called twice."""
+        ...

@@ -1,0 +1,50 @@
+"""The plugin's tables, once: names of the fields in a row of each flat table, and who writes them.
+
+Flat tables (one int array, `row * WIDTH + FIELD`) keep one message's or one stream's state in neighbouring cache lines.
+A span is two fields, offset into the batch's slab and length; length -1 means that the header is not there.
+"""
+
+from __future__ import annotations
+
+# -- kinds that `classify` tells apart (VoipDissector.kinds; RFC 7983, 5761) -----------------------------------------
+K_SIP, K_RTP, K_RTCP, K_STUN, K_DTLS, K_ZRTP = 0, 1, 2, 3, 4, 5
+KINDS = ("sip", "rtp", "rtcp", "stun", "dtls", "zrtp")
+
+# -- one SIP message: int32, written by kernels.sip ------------------------------------------------------------------
+M_ROW = 0  # batch row of the datagram, or of the segment that completed the message
+M_TRANSPORT = 1  # 17 UDP, 6 TCP
+M_OFF = 2
+M_LEN = 3  # captured bytes of the message
+M_FLAGS = 4  # F_ bits
+M_METHOD = 5  # request: method number (sip.METHODS), 0 for a response
+M_STATUS = 6  # response: status code, 0 for a request
+M_METHOD_TEXT = 7  # span (two fields, as everywhere below)
+M_REASON = 9  # span: reason phrase
+M_URI = 11  # span: Request-URI
+M_CALL_ID = 13
+M_FROM = 15  # span of the whole value, folded lines included
+M_FROM_TAG = 17
+M_TO = 19
+M_TO_TAG = 21
+M_CSEQ = 23  # number, -1 absent
+M_CSEQ_METHOD = 24  # method number
+M_CSEQ_TEXT = 25  # span: method of CSeq
+M_BRANCH = 27  # span: branch of the topmost Via
+M_CONTACT = 29
+M_USER_AGENT = 31
+M_SERVER = 33
+M_PAI = 35  # P-Asserted-Identity
+M_PPI = 37  # P-Preferred-Identity
+M_DIVERSION = 39
+M_REASON_HEADER = 41  # RFC 3326
+M_REFER_TO = 43
+M_REPLACES = 45
+M_CONTENT_TYPE = 47
+M_CONTENT_LENGTH = 49  # number, -1 absent
+M_BODY = 50  # span
+M_SEGMENTS = 52  # captured packets that carried it (TCP)
+M_WIDTH = 56
+
+F_MALFORMED = 1  # a start line, but a mandatory header missing or unusable (RFC 3261, 8.1.1)
+F_TRUNCATED = 2  # cut by the snap length
+F_SDP = 4  # a body of type application/sdp, or a multipart that holds one

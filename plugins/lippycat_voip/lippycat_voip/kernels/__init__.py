@@ -1,0 +1,1 @@
+"""The plugin's kernels; the rules are those of `lippycat_core.kernels`."""
