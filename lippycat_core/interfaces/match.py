@@ -21,7 +21,7 @@ class Anchor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """`text` holds literal bytes; with `wildcards`, `*` (any bytes) and `?` (one byte) count as such unless behind a backslash."""
+    """`text` holds literal bytes; with `wildcards`, `*` (any bytes) and `?` (one byte) count unless behind a backslash."""
 
     text: bytes
     anchor: Anchor = Anchor.EXACT
