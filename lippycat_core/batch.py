@@ -81,12 +81,12 @@ class Batch:
         self.rows = 0
         self.first_record = 1
         self.arena = nbytes
-        self._kernels = kernels
+        self.kernels = kernels
         self.bind(kernels)
 
     def bind(self, kernels: KernelSet) -> None:
         """Rebuild `views` for another kernel set (between two batches)."""
-        self._kernels = kernels
+        self.kernels = kernels
         self.mem = memoryview(self.slab.data)
         self.views = Views(
             kernels.view(self.slab),
@@ -109,7 +109,7 @@ class Batch:
             grown = np.zeros(max(need, 2 * len(self.slab)), np.uint8)
             grown[: self.arena] = self.slab[: self.arena]
             self.slab = grown
-            self.bind(self._kernels)
+            self.bind(self.kernels)
         off = self.arena
         self.mem[off:need] = data
         self.arena = need

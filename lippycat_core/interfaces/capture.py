@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lippycat_core.batch import Batch
+from lippycat_core.kernelset import KernelSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Progress:
 
 class CaptureSource(Protocol):
     """An open source. It is used by one thread."""
+
+    def bind(self, kernels: KernelSet) -> None:
+        """Take the runnable kernels; called before the first `fill` and again when a compiler has finished."""
+        ...
 
     def fill(self, batch: Batch, timeout_ms: int) -> bool:
         """Fill `batch` from row 0: `rows`, the `Frame` columns and status FRESH. False when the input has ended and

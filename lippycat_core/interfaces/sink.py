@@ -13,7 +13,7 @@ class Sink(Protocol):
     """Takes what a run produces; copies what it keeps, for the batch is used again."""
 
     def packets(self, batch: Batch) -> None:
-        """Called once a batch, after it was decoded and dissected."""
+        """Called once a batch, after it was decoded and dissected and after `emit` for the events it showed."""
         ...
 
     def emit(self, events: Sequence[Event]) -> None:

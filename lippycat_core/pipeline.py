@@ -1,0 +1,369 @@
+"""The one loop: batches from a source through the stages to the sinks. It gets its parts and knows no host and no plugin.
+
+A reader fills a batch, filters and decodes it (its state is the input's alone); the worker does everything that
+remembers. With two threads the reader runs ahead by a few batches, and the results are the same.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, Batch
+from lippycat_core.columns import FILTERED, UNDECODABLE, UNDECODABLE_REASONS
+from lippycat_core.errors import PluginError
+from lippycat_core.events import Event
+from lippycat_core.filters import CaptureFilter
+from lippycat_core.flows import FlowTable
+from lippycat_core.fragments import FragmentTable
+from lippycat_core.interfaces.capture import CaptureSource, Fault, Progress
+from lippycat_core.interfaces.compiler import Compiler
+from lippycat_core.interfaces.dissect import BulkDissector, Segment
+from lippycat_core.interfaces.sink import Sink
+from lippycat_core.kernels.account import STATUSES, T_BYTES, T_FIRST, T_LAST, T_WIDTH, keep, tally
+from lippycat_core.kernels.decode import decode
+from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.routing import Router
+from lippycat_core.timetext import rfc3339
+
+AHEAD = 3
+"""Batches in flight with two threads: one being filled, one being worked on, one between."""
+
+FILL_TIMEOUT_MS = 200
+
+
+class Hooks(Protocol):
+    """What the pipeline calls of the hooks (hookspecs.py), once a run or once a batch."""
+
+    def run_started(self) -> object:
+        """The first batch is about to be read."""
+        ...
+
+    def events(self, events: Sequence[Event]) -> object:
+        """Events of one batch, in order."""
+        ...
+
+    def run_ended(self, summary: Mapping[str, object]) -> object:
+        """The summary record, when all is done."""
+        ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended: its summary record, what was wrong with the input, and whether it was asked to stop."""
+
+    summary: dict[str, object]
+    faults: Sequence[Fault] = ()
+    stopped: bool = False
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a pipeline is made of; `flows`, `fragments` and `tcp` are bounded tables with their own limits."""
+
+    source: CaptureSource
+    dissectors: Sequence[BulkDissector]
+    sinks: Sequence[Sink]
+    flows: FlowTable
+    fragments: FragmentTable
+    tcp: TcpReassembly
+    capture_filter: CaptureFilter | None = None
+    hooks: Hooks | None = None
+
+
+@dataclass(slots=True)
+class Pace:
+    """How a run goes: threads (1 or 2), batch size, when to stop; `packet_limit` counts packets that the filter kept."""
+
+    threads: int = 1
+    batch_bytes: int = DEFAULT_BYTES
+    batch_packets: int = DEFAULT_ROWS
+    packet_limit: int | None = None
+    stop: Callable[[], bool] = field(default=lambda: False)
+    on_progress: Callable[[Progress, int], None] | None = None
+
+
+@dataclass(slots=True)
+class Speed:
+    """Which kernels run: `kernels` first; where a `compiler` is given, its own as soon as they are `ready`."""
+
+    kernels: KernelSet
+    compiler: Compiler | None = None
+    wanted: Sequence[Kernel] = ()
+    on_failure: Callable[[str], None] | None = None
+
+
+class _Failure:
+    """An exception on its way from the reader's thread to the worker's."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class Pipeline:
+    """One run over one source; `run` may be called once."""
+
+    def __init__(self, parts: Parts, pace: Pace, speed: Speed) -> None:
+        self._parts = parts
+        self._pace = pace
+        self._speed = speed
+        self._router = Router(parts.dissectors)
+        self._totals = np.zeros(T_WIDTH, np.int64)
+        self._captured = 0
+        self._kept = 0
+        self._stopped = False
+        self._reader_kernels = speed.kernels
+        self._worker_kernels: KernelSet | None = None
+        self._events: list[Event] = []
+        self._started = 0.0
+        self._seconds = 0.0
+
+    # -- the reader: everything whose only state is the input ---------------------------------------------------------
+
+    def _bind_reader(self, kernels: KernelSet) -> None:
+        self._reader_kernels = kernels
+        self._decode = kernels[decode]
+        self._keep = kernels[keep]
+        self._parts.source.bind(kernels)
+        if self._parts.capture_filter is not None:
+            self._parts.capture_filter.bind(kernels)
+
+    def _change_over(self) -> None:
+        """Take the compiler's kernels once its cache is complete; a failure leaves the run as it is and is said once."""
+        compiler = self._speed.compiler
+        if compiler is None or not compiler.ready(self._speed.wanted):
+            return
+        self._speed.compiler = None
+        try:
+            kernels = compiler.load(self._speed.wanted)
+        except (PluginError, OSError) as error:
+            if self._speed.on_failure is not None:
+                self._speed.on_failure(str(error))
+            return
+        self._bind_reader(kernels)
+
+    def _read(self, batch: Batch) -> bool:
+        """Fill, filter and decode one batch; False when the input has ended."""
+        if self._pace.stop():
+            self._stopped = True
+            return False
+        if self._pace.packet_limit is not None and self._kept >= self._pace.packet_limit:
+            return False
+        self._change_over()
+        batch.clear(self._captured + 1)
+        if batch.kernels is not self._reader_kernels:
+            batch.bind(self._reader_kernels)
+        if not self._parts.source.fill(batch, FILL_TIMEOUT_MS):
+            return False
+        if self._parts.capture_filter is not None:
+            self._parts.capture_filter.apply(batch)
+        if self._pace.packet_limit is not None:
+            self._cut(batch, self._pace.packet_limit - self._kept)
+        views = batch.views
+        self._decode(views.slab, views.frame, views.net, views.transport, views.route, 0, batch.rows)
+        self._captured += batch.rows
+        return True
+
+    def _cut(self, batch: Batch, room: int) -> None:
+        """Let the run end with the packet that fills the limit."""
+        end = self._keep(batch.views.route, 0, batch.rows, room)
+        if end >= 0:
+            batch.rows = end
+            self._kept += room
+        else:
+            self._kept += int(np.count_nonzero(batch.route.status[: batch.rows] != FILTERED))
+
+    def _new_batch(self) -> Batch:
+        return Batch(self._reader_kernels, self._pace.batch_bytes, self._pace.batch_packets)
+
+    def _batches(self) -> Iterator[Batch]:
+        if self._pace.threads == 1:
+            batch = self._new_batch()
+            while self._read(batch):
+                yield batch
+        else:
+            yield from self._batches_ahead()
+
+    def _batches_ahead(self) -> Iterator[Batch]:
+        """The same batches, read by a thread of their own into a bounded pool."""
+        free: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        full: queue.SimpleQueue[Batch | _Failure | None] = queue.SimpleQueue()
+        for _ in range(AHEAD):
+            free.put(self._new_batch())
+
+        def read_all() -> None:
+            try:
+                while (batch := free.get()) is not None and self._read(batch):
+                    full.put(batch)
+                full.put(None)
+            except BaseException as error:  # whatever it is, the worker must hear of it
+                full.put(_Failure(error))
+
+        reader = threading.Thread(target=read_all, name="lc-reader", daemon=True)
+        reader.start()
+        try:
+            while (item := full.get()) is not None:
+                if isinstance(item, _Failure):
+                    raise item.error
+                yield item
+                free.put(item)
+        finally:
+            free.put(None)
+            reader.join()
+
+    # -- the worker: everything that remembers --------------------------------------------------------------------------
+
+    def _bind_worker(self, kernels: KernelSet) -> None:
+        self._worker_kernels = kernels
+        self._tally = kernels[tally]
+        self._totals_view = kernels.view(self._totals)
+        self._parts.flows.bind(kernels)
+        self._parts.fragments.bind(kernels)
+        self._parts.tcp.bind(kernels)
+        self._router.bind(kernels)
+        for dissector in self._parts.dissectors:
+            dissector.bind(kernels)
+
+    def _work(self, batch: Batch) -> None:
+        if batch.kernels is not self._worker_kernels:
+            self._bind_worker(batch.kernels)
+        parts = self._parts
+        parts.fragments.join(batch)
+        begin = 0
+        while begin < batch.rows:
+            end = parts.flows.track(batch, begin)
+            if end > begin:
+                self._router.route(batch, begin, end)
+                runs = parts.tcp.segment(batch, begin, end)
+                segment = Segment(batch, begin, end, runs)
+                for dissector in parts.dissectors:
+                    self._events.extend(dissector.rows(segment))
+            if parts.flows.tick_due:
+                self._tick(batch, end)
+            begin = end
+        self._tally(batch.views.frame, batch.views.route, 0, batch.rows, batch.first_record - 1, self._totals_view)
+        self._hand_over(batch)
+
+    def _tick(self, batch: Batch, row: int) -> None:
+        record = batch.first_record + row
+        now_ns = self._parts.flows.now_ns
+        self._parts.tcp.tick(now_ns)
+        self._parts.flows.tick(now_ns, record)
+        for dissector in self._parts.dissectors:
+            self._events.extend(dissector.tick(now_ns, record))
+
+    def _hand_over(self, batch: Batch | None) -> None:
+        events, self._events = self._events, []
+        if events:
+            for sink in self._parts.sinks:
+                sink.emit(events)
+            if self._parts.hooks is not None:
+                self._parts.hooks.events(events)
+        if batch is not None:
+            for sink in self._parts.sinks:
+                sink.packets(batch)
+
+    # -- the run ----------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Read the source to its end, or until `stop()`; events and at last the summary go to the sinks."""
+        parts = self._parts
+        if parts.hooks is not None:
+            parts.hooks.run_started()
+        self._started = time.perf_counter()
+        self._bind_reader(self._speed.kernels)
+        try:
+            for batch in self._batches():
+                self._work(batch)
+                if self._pace.on_progress is not None:
+                    self._pace.on_progress(parts.source.progress(), batch.first_record - 1 + batch.rows)
+            self._seconds = time.perf_counter() - self._started
+            self._finish()
+            summary = self.summary()
+            for sink in parts.sinks:
+                sink.emit([Event("summary", self._now_ns(), self._counted(), summary)])
+            if parts.hooks is not None:
+                parts.hooks.run_ended(summary)
+        finally:
+            parts.source.close()
+            for sink in parts.sinks:
+                sink.close()
+        return Outcome(summary, tuple(parts.source.faults()), self._stopped)
+
+    def _finish(self) -> None:
+        """The input has ended: what still waits is given up or written."""
+        parts = self._parts
+        if self._worker_kernels is None:
+            self._bind_worker(self._reader_kernels)
+        parts.fragments.finish()
+        now_ns = self._now_ns()
+        for dissector in parts.dissectors:
+            self._events.extend(dissector.finish(now_ns))
+        self._hand_over(None)
+
+    def _now_ns(self) -> int:
+        return int(self._totals[T_LAST])
+
+    def _counted(self) -> int:
+        return int(self._totals[:STATUSES].sum())
+
+    def accounting(self) -> dict[str, object]:
+        """Captured = delivered + filtered + dropped + undecodable; each record is in exactly one."""
+        counts = self._totals
+        captured = self._counted()
+        filtered = int(counts[FILTERED])
+        undecodable = {name: int(counts[code]) for code, name in UNDECODABLE_REASONS.items() if counts[code]}
+        if self._parts.fragments.incomplete:
+            undecodable["fragment_incomplete"] = self._parts.fragments.incomplete
+        delivered = captured - filtered - sum(undecodable.values())
+        wanted = [count for d in self._parts.dissectors if (count := d.wanted()) is not None]
+        if wanted:
+            filtered += delivered - sum(wanted)
+            delivered = sum(wanted)
+        dropped = dict(self._parts.source.dropped())
+        return {
+            "captured": captured + sum(dropped.values()),
+            "delivered": delivered,
+            "filtered": filtered,
+            "dropped": dropped,
+            "undecodable": undecodable,
+        }
+
+    def summary(self) -> dict[str, object]:
+        """The summary record without its head, as docs/output.md defines it."""
+        counted = self._counted()
+        first_ns = int(self._totals[T_FIRST]) if counted else None
+        last_ns = int(self._totals[T_LAST]) if counted else None
+        summary: dict[str, object] = {
+            "first": rfc3339(first_ns),
+            "last": rfc3339(last_ns),
+            "first_ns": first_ns,
+            "last_ns": last_ns,
+            "packets": counted,
+            "bytes": int(self._totals[T_BYTES]),
+        }
+        for dissector in self._parts.dissectors:
+            summary.update(dissector.summary())
+        summary["accounting"] = self.accounting()
+        summary["evicted"] = self._evicted()
+        kernels = self._worker_kernels
+        summary["backend"] = kernels.name if kernels is not None else self._speed.kernels.name
+        summary["seconds"] = round(self._seconds, 6)
+        return summary
+
+    def _evicted(self) -> dict[str, int]:
+        tables: list[Mapping[str, int]] = [self._parts.flows.evicted, self._parts.fragments.evicted, self._parts.tcp.evicted]
+        tables += [dissector.evicted() for dissector in self._parts.dissectors]
+        total: dict[str, int] = {}
+        for table in tables:
+            for name, count in table.items():
+                if count:
+                    total[name] = total.get(name, 0) + count
+        return total
