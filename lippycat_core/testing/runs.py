@@ -1,0 +1,97 @@
+"""Whole runs in one call: captures in, records out. What a test wants to say in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lippycat_core.batch import DEFAULT_ROWS, Batch
+from lippycat_core.builtin.files import open_source
+from lippycat_core.events import Event
+from lippycat_core.filters import CaptureFilter
+from lippycat_core.flows import FlowTable
+from lippycat_core.fragments import FragmentTable
+from lippycat_core.interfaces.capture import CaptureSource, Fault
+from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.sink import Sink
+from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
+from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sessions import SessionDissector
+
+VARYING = ("seconds", "backend")
+"""Fields of the summary that may differ between two runs of one input (docs/output.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run wrote: its records in order (the summary last, without the fields that vary) and the input's faults."""
+
+    records: Sequence[Mapping[str, object]]
+    faults: Sequence[Fault]
+
+    def named(self, name: str) -> list[Mapping[str, object]]:
+        """The records of one kind."""
+        return [record for record in self.records if record["record"] == name]
+
+    @property
+    def summary(self) -> Mapping[str, object]:
+        """The last record."""
+        return self.records[-1]
+
+
+class Collector:
+    """A sink that keeps every record."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, object]] = []
+
+    def packets(self, batch: Batch) -> None:
+        """Packets are not kept."""
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Keep what a JSON sink would write."""
+        self.records += [event.as_record() for event in events]
+
+    def close(self) -> None:
+        """Nothing to finish."""
+
+
+def run(
+    source: CaptureSource | Path | str | Sequence[Path | str],
+    *dissectors: BulkDissector | Dissector,
+    kernels: KernelSet | None = None,
+    threads: int = 1,
+    batch_packets: int = DEFAULT_ROWS,
+    bpf: str | None = None,
+    sinks: Sequence[Sink] = (),
+) -> Run:
+    """Run `dissectors` over a source or capture files and give what was written. Deterministic but for `VARYING`."""
+    kernels = Interpreted() if kernels is None else kernels
+    if isinstance(source, (str, Path)):
+        source = [source]
+    opened = open_source([str(path) for path in source], kernels) if isinstance(source, Sequence) else source
+    problems: list[BaseException] = []
+    bulk: list[BulkDissector] = []
+    for dissector in dissectors:
+        if isinstance(dissector, BulkDissector):
+            bulk.append(dissector)
+        else:
+            bulk.append(SessionDissector(dissector, on_error=lambda name, error: problems.append(error)))
+    collector = Collector()
+    parts = Parts(
+        source=opened,
+        dissectors=bulk,
+        sinks=[collector, *sinks],
+        flows=FlowTable(),
+        fragments=FragmentTable(),
+        tcp=TcpReassembly(bulk),
+        capture_filter=CaptureFilter(bpf) if bpf else None,
+    )
+    outcome = Pipeline(parts, Pace(threads=threads, batch_packets=batch_packets), Speed(kernels)).run()
+    if problems:
+        raise problems[0]
+    for field in VARYING:
+        collector.records[-1].pop(field, None)
+    return Run(collector.records, outcome.faults)
