@@ -1,0 +1,93 @@
+"""What CI runs, by name: `nox` for all of it, `nox -s lint` for one. `nox -s bench` measures and is not part of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "docs", "core_only", "tests"]
+
+ROOT = Path(__file__).parent
+CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
+PLUGINS = ("plugins/lippycat_simd", "plugins/lippycat_voip")
+EXAMPLES = ("examples/lippycat_syslog", "examples/lippycat_scapy_example")
+# A process without .pyc files starts two to six times slower, and tests start many.
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+
+
+def install(session: nox.Session, *what: str) -> None:
+    session.install(*CONSTRAINTS, *what, env=COMPILED)
+
+
+def install_all(session: nox.Session) -> None:
+    editable = [part for member in (".[bpf,scapy,testing,zstd]", *PLUGINS, *EXAMPLES) for part in ("-e", member)]
+    install(session, "hatchling", "editables")
+    install(session, "--no-build-isolation", *editable)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests: kernels interpreted and compiled, whole runs against the captures' truth, the command as users run it."""
+    install_all(session)
+    install(session, "pytest-xdist", "pytest-benchmark")
+    session.run("pytest", "-n", str(os.cpu_count() or 2), "--dist", "loadfile", *session.posargs, env=COMPILED)
+
+
+@nox.session
+def bounds(session: nox.Session) -> None:
+    """Kernel tests once more with every array access checked in the machine code."""
+    install_all(session)
+    cache = session.create_tmp()
+    env = {**COMPILED, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache, "LIPPYCAT_CACHE_DIR": cache}
+    session.run("pytest", "tests/kernels", "plugins/lippycat_voip/tests", "-k", "simd", *session.posargs, env=env)
+
+
+@nox.session
+def core_only(session: nox.Session) -> None:
+    """The built core wheel alone: reads captures and lists packets, and says plainly what is not installed."""
+    install(session, "build", "hatchling")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--no-isolation", "--wheel", "--outdir", str(dist), ".", silent=True)
+    (wheel,) = dist.glob("*.whl")
+    session.run("pip", "uninstall", "-qy", "lippycat-core", "build", silent=True)
+    install(session, "--force-reinstall", "--no-deps", str(wheel))
+    install(session, str(wheel))
+    session.chdir(dist)  # away from the checkout: what is imported is what was installed
+    session.run("python", str(ROOT / "tests" / "core_only.py"), str(ROOT / "examples" / "two-calls.pcap"), env=COMPILED)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff, as strict as pyproject.toml says."""
+    install(session, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy in strict mode over everything that is shipped."""
+    install_all(session)
+    install(session, "mypy", "types-PyYAML")
+    session.run("mypy", "lippycat_core", *(f"{plugin}/{Path(plugin).name}" for plugin in PLUGINS))
+    session.run("mypy", *(f"{example}/{Path(example).name}" for example in EXAMPLES))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Links, commands and code in the documents are checked by tests of their own."""
+    install_all(session)
+    session.run("pytest", "tests/docs", *session.posargs, env=COMPILED)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Speed: ns a packet by stage, whole processes, memory. Figures, no verdict."""
+    install_all(session)
+    session.run("python", "benchmarks/report.py", *session.posargs, env=COMPILED)
