@@ -3,13 +3,18 @@
 numba resolves helpers through a function's globals, and ours are plain functions there. So each kernel and helper is
 copied with globals in which every plain function of a kernel module is its jitted twin. The modules themselves stay as
 they are: what is imported is always what a debugger sees.
+
+Flags are numba's defaults but for `nogil`: no fastmath (results must not depend on who runs a kernel), Python's error
+model (a division by zero raises in both forms), bounds checks by NUMBA_BOUNDSCHECK alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -20,13 +25,18 @@ Function = types.FunctionType
 
 
 def numba_type(annotation: Any) -> nb.Type:
-    """The numba type of one argument: an array of `columns`, int, float, bool, or a NamedTuple of such."""
+    """The numba type of one argument: an array of `columns`, int, float, bool, or a NamedTuple of such.
+
+    TypeError for anything else.
+    """
     scalars: dict[Any, nb.Type] = {int: nb.int64, float: nb.float64, bool: nb.boolean}
     if annotation in scalars:
         return scalars[annotation]
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         hints = typing.get_type_hints(annotation)
         return nb.NamedTuple([numba_type(hints[field]) for field in annotation._fields], annotation)
+    if typing.get_origin(annotation) is not np.ndarray:
+        raise TypeError(f"no kernel argument can be of type {annotation!r}")
     (dtype,) = typing.get_args(typing.get_args(annotation)[1])
     return nb.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
 
@@ -41,6 +51,17 @@ def signature(kernel: Callable[..., Any]) -> tuple[nb.Type, ...]:
     return tuple(numba_type(hints[name]) for name in names)
 
 
+@contextlib.contextmanager
+def _cached_in(folder: Path) -> Iterator[None]:
+    """Let numba's cache lie in `folder`: it looks the setting up when a dispatcher is made, whenever it was imported."""
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
 class Rebinder:
     """Jitted twins of plain functions, made once each and shared by the kernels that call them."""
 
@@ -49,7 +70,7 @@ class Rebinder:
 
     def _twin(self, function: Function) -> Function:
         scope = dict(function.__globals__)
-        for name in _names(function.__code__):
+        for name in function.__code__.co_names:
             value = scope.get(name)
             if isinstance(value, Function):
                 scope[name] = self.helper(value)
@@ -64,12 +85,18 @@ class Rebinder:
             self._helpers[function] = numba.njit(nogil=True)(self._twin(function))
         return self._helpers[function]
 
-    def kernel(self, function: Function) -> Any:
-        """The kernel compiled for its annotated types, from numba's cache where it is there."""
-        dispatcher = numba.njit(nogil=True, cache=True)(self._twin(function))
-        dispatcher.compile(signature(function))
-        return dispatcher
-
-
-def _names(code: types.CodeType) -> set[str]:
-    return set(code.co_names)
+    def kernel(self, function: Function, folder: Path | None) -> Callable[..., Any]:
+        """The kernel's machine code for its annotated types, from numba's cache in `folder` where it is there, else
+        compiled and left there (or nowhere, if None). numba's errors pass through."""
+        types = signature(function)
+        twin = self._twin(function)
+        if folder is None:
+            dispatcher = numba.njit(nogil=True)(twin)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _cached_in(folder):
+                dispatcher = numba.njit(nogil=True, cache=True)(twin)
+        dispatcher.compile(types)
+        (compiled,) = dispatcher.overloads.values()
+        entry: Callable[..., Any] = compiled.entry_point
+        return entry

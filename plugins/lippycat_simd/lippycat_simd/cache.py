@@ -1,0 +1,125 @@
+"""Where compiled kernels lie: one folder a kernel, named by its digest, under a root that only this user can write.
+
+What lies here is machine code that will be run, so a root that somebody else owns or may write to is never used. No numba.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lippycat_core.errors import SettingError
+from lippycat_simd.digest import kernel_digest
+
+READY = "ready"
+FAILED = "failed"
+KEEP = 3
+"""Digests kept of one kernel: an edit, its undo and another installation use the same root without driving each other out."""
+
+Kernel = Callable[..., Any]
+
+
+def find_root(setting: str | os.PathLike[str] | None = None) -> Path | None:
+    """The folder for compiled kernels: `setting`, else the first of XDG's cache folder, ~/.cache, XDG's run-time folder and
+    a private temporary folder that can be had. None where none can. SettingError where `setting` itself cannot be used."""
+    if setting:
+        root = Path(setting).expanduser()
+        why = _unusable(root)
+        if why:
+            raise SettingError(f"cache_dir: {root}: {why}; name a folder that only you can write to")
+        return root
+    for root in _candidates():
+        if not _unusable(root):
+            return root
+    return None
+
+
+def _candidates() -> Iterator[Path]:
+    if cache_home := os.environ.get("XDG_CACHE_HOME"):
+        yield Path(cache_home, "lippycat")
+    with contextlib.suppress(RuntimeError):  # no home
+        yield Path.home() / ".cache" / "lippycat"
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime, "lippycat")
+    yield Path(tempfile.gettempdir(), f"lippycat-{os.geteuid()}")
+
+
+def _unusable(root: Path) -> str:
+    """Why `root` cannot hold our machine code, or nothing; makes it where it is missing."""
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            root.mkdir(mode=0o700)
+        found = root.lstat()
+    except OSError as error:
+        return error.strerror or str(error)
+    if not stat.S_ISDIR(found.st_mode):
+        return "is not a folder"
+    if found.st_uid != os.geteuid():
+        return "belongs to another user"
+    if found.st_mode & 0o022:
+        return "others may write to it"
+    try:
+        with tempfile.TemporaryFile(dir=root):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+class KernelCache:
+    """The kernels' folders under one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._folders: dict[Kernel, Path] = {}
+
+    def folder(self, kernel: Kernel) -> Path:
+        """The folder of a kernel as it was when first asked for: a loaded function does not change with its file."""
+        if kernel not in self._folders:
+            self._folders[kernel] = self.root / f"{kernel.__module__}.{kernel.__qualname__}-{kernel_digest(kernel)}"
+        return self._folders[kernel]
+
+    def has(self, kernel: Kernel) -> bool:
+        """Whether its machine code is there in full."""
+        return (self.folder(kernel) / READY).exists()
+
+    def failure(self, kernel: Kernel) -> str:
+        """Why the kernel could not be compiled when that was tried, or nothing."""
+        try:
+            return (self.folder(kernel) / FAILED).read_text(errors="replace")
+        except OSError:
+            return ""
+
+    def mark(self, kernel: Kernel, failure: str = "") -> None:
+        """Say that the folder is complete, or that compiling failed and why; seen whole or not at all."""
+        folder = self.folder(kernel)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
+            file.write(failure)
+        os.replace(file.name, folder / (FAILED if failure else READY))
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep two processes from doing the same work; where the file system knows no locks both do it, unharmed."""
+        with open(self.root / "lock", "w") as file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def prune(self) -> None:
+        """Remove all but the newest digests of each kernel."""
+        by_kernel: dict[str, list[tuple[float, Path]]] = {}
+        for folder in self.root.iterdir():
+            kernel, dash, _digest = folder.name.rpartition("-")
+            if dash and folder.is_dir():
+                by_kernel.setdefault(kernel, []).append((folder.stat().st_mtime, folder))
+        for folders in by_kernel.values():
+            for _mtime, folder in sorted(folders, reverse=True)[KEEP:]:
+                shutil.rmtree(folder, ignore_errors=True)
