@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
-from typing import IO
 
 from lippycat_core.errors import PluginError
 from lippycat_core.kernelset import Kernel, KernelSet
@@ -25,7 +23,6 @@ class SimdCompiler:
     def __init__(self, cache: KernelCache | None) -> None:
         self.cache = cache
         self._child: subprocess.Popen[str] | None = None
-        self._errors: IO[str] | None = None
         self._problem = "" if cache else "no folder for compiled kernels can be written: set cache_dir"
 
     def ready(self, kernels: Sequence[Kernel]) -> bool:
@@ -52,13 +49,12 @@ class SimdCompiler:
         if failures:
             self._problem = failures[0]
             return
-        self._errors = tempfile.TemporaryFile("w+")
         try:
             self._child = subprocess.Popen(
-                [sys.executable, "-P", "-m", fill.__name__],
+                [sys.executable, "-P", "-W", "ignore", "-m", fill.__name__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=self._errors,
+                stderr=subprocess.PIPE,  # a few lines at its end, far less than a pipe holds
                 start_new_session=True,  # Ctrl-C is the parent's alone
                 text=True,
             )
@@ -70,11 +66,9 @@ class SimdCompiler:
 
     def problem(self) -> str:
         """Why the cache does not get full, in one line; nothing while all is well."""
-        if self._child is not None and self._errors is not None and self._child.poll():
-            self._errors.seek(0)
-            lines = self._errors.read().split("\n")
-            last = next((line for line in reversed(lines) if line.strip()), "")
-            self._problem = last or f"the compiling child ended with code {self._child.returncode}"
+        if not self._problem and self._child is not None and self._child.poll():
+            lines = self._child.communicate()[1].splitlines()
+            self._problem = next(filter(None, reversed(lines)), f"the compiling child ended with code {self._child.returncode}")
         return self._problem
 
     def close(self) -> None:
@@ -89,7 +83,5 @@ class SimdCompiler:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
+        self._child.communicate()
         self._child = None

