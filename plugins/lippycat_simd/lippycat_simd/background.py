@@ -61,6 +61,7 @@ class SimdCompiler:
             assert self._child.stdin is not None
             with self._child.stdin as pipe:
                 pipe.write(fill.job(self.cache.root, list(kernels)))
+            self._child.stdin = None  # closed: `communicate` must not touch it
         except OSError as error:
             self._problem = f"the compiling child did not start: {error}"
 

@@ -23,7 +23,7 @@ from numba import types as nb
 
 Function = types.FunctionType
 _config: Any = numba.config  # filled at run time: no checker knows its names
-_namedtuple: Any = nb.NamedTuple
+_namedtuple: Callable[..., nb.Type] = nb.NamedTuple
 
 
 def numba_type(annotation: Any) -> nb.Type:
