@@ -43,8 +43,56 @@ M_CONTENT_TYPE = 47
 M_CONTENT_LENGTH = 49  # number, -1 absent
 M_BODY = 50  # span
 M_SEGMENTS = 52  # captured packets that carried it (TCP)
+M_SDP = 53  # span: the session description, which is the body or the part of a multipart body that holds it
 M_WIDTH = 56
+
+# Request methods by number (M_METHOD, M_CSEQ_METHOD): RFC 3261, 3262, 6665, 3903, 6086, 3515, 3428, 3311. The last stands
+# for every other token; 0 is no request.
+METHODS = (
+    "",
+    "INVITE",
+    "ACK",
+    "BYE",
+    "CANCEL",
+    "OPTIONS",
+    "REGISTER",
+    "PRACK",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PUBLISH",
+    "INFO",
+    "REFER",
+    "MESSAGE",
+    "UPDATE",
+    "OTHER",
+)
+INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, SUBSCRIBE = 1, 2, 3, 4, 5, 6, 7, 8
+NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE, OTHER_METHOD = 9, 10, 11, 12, 13, 14, 15
+
+# Where to find messages: int32, six a message, written by the dissector (UDP) and the framer (TCP).
+SP_ROW, SP_TRANSPORT, SP_OFF, SP_LEN, SP_WIRE_LEN, SP_SEGMENTS, SP_WIDTH = 0, 1, 2, 3, 4, 5, 6
 
 F_MALFORMED = 1  # a start line, but a mandatory header missing or unusable (RFC 3261, 8.1.1)
 F_TRUNCATED = 2  # cut by the snap length
 F_SDP = 4  # a body of type application/sdp, or a multipart that holds one
+
+# -- one media description (an m= line with what belongs to it): int64, written by kernels.sdp ------------------------
+D_MESSAGE = 0  # index of the message in the message table; rows of one message follow each other
+D_TYPE = 1  # index into sdp.MEDIA_TYPES
+D_PORT = 2
+D_PORTS = 3  # port count (m=audio 5000/2)
+D_PROTO = 4  # index into sdp.PROTOCOLS
+D_ADDRESS = 5  # four words of the c= line that applies
+D_ADDRESS_KNOWN = 9  # 1 for an address literal, 0 for none or a host name
+D_DIRECTION = 10  # index into sdp.DIRECTIONS
+D_RTCP_PORT = 11  # a=rtcp (RFC 3605), -1 absent
+D_RTCP_ADDRESS = 12  # four words
+D_RTCP_KNOWN = 16
+D_FLAGS = 17  # A_ bits
+D_PTIME = 18  # a=ptime, milliseconds, -1 absent
+D_FORMATS = 19  # span: from the m= line's formats to the end of its last a=rtpmap line
+D_WIDTH = 21
+
+A_MUX = 1  # a=rtcp-mux (RFC 5761)
+A_CRYPTO = 2  # a=crypto (RFC 4568)
+A_FINGERPRINT = 4  # a=fingerprint (RFC 8122), of the media or of the session
