@@ -4,8 +4,10 @@ numba resolves helpers through a function's globals, and ours are plain function
 copied with globals in which every plain function of a kernel module is its jitted twin. The modules themselves stay as
 they are: what is imported is always what a debugger sees.
 
-Flags are numba's defaults but for `nogil`: no fastmath (results must not depend on who runs a kernel), Python's error
-model (a division by zero raises in both forms), bounds checks by NUMBA_BOUNDSCHECK alone.
+Flags are numba's defaults but for `nogil` and `_nrt`: kernels allocate nothing, so arrays handed to a helper need not be
+counted (two atomic operations a call, more than most helpers cost; a kernel that allocates does not compile). No fastmath
+(results must not depend on who runs a kernel), Python's error model (a division by zero raises in both forms), bounds
+checks by NUMBA_BOUNDSCHECK alone.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import numpy as np
 from numba import types as nb
 
 Function = types.FunctionType
+_OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False}
 _config: Any = numba.config  # filled at run time: no checker knows its names
 _namedtuple: Callable[..., nb.Type] = nb.NamedTuple
 
@@ -84,7 +87,7 @@ class Rebinder:
     def helper(self, function: Function) -> Any:
         """The jitted twin of a helper; its machine code becomes part of each kernel that calls it."""
         if function not in self._helpers:
-            self._helpers[function] = numba.njit(nogil=True)(self._twin(function))
+            self._helpers[function] = numba.njit(**_OPTIONS)(self._twin(function))
         return self._helpers[function]
 
     def kernel(self, function: Function, folder: Path | None) -> Callable[..., Any]:
@@ -93,11 +96,11 @@ class Rebinder:
         types = signature(function)
         twin = self._twin(function)
         if folder is None:
-            dispatcher: Any = numba.njit(nogil=True)(twin)
+            dispatcher: Any = numba.njit(**_OPTIONS)(twin)
         else:
             folder.mkdir(parents=True, exist_ok=True)
             with _cached_in(folder):
-                dispatcher = numba.njit(nogil=True, cache=True)(twin)
+                dispatcher = numba.njit(cache=True, **_OPTIONS)(twin)
         dispatcher.compile(types)
         (compiled,) = dispatcher.overloads.values()
         entry: Callable[..., Any] = compiled.entry_point
