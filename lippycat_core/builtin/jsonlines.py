@@ -1,0 +1,70 @@
+"""JSON lines: one object a line, as docs/output.md defines. What a field means is its producer's; nothing is added here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from lippycat_core.batch import Batch
+from lippycat_core.builtin.packetlist import PacketLine
+from lippycat_core.errors import OutputError
+from lippycat_core.events import Event
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False).encode
+
+
+class JsonLines:
+    """A sink that writes each event's record to a binary stream, in one write a batch."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def packets(self, batch: Batch) -> None:
+        """Packets are no events: nothing is written."""
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """Write the events. OutputError where the stream cannot take them; BrokenPipeError where its reader has gone."""
+        write_lines(self._stream, [_encode(event.as_record()) for event in events])
+
+    def close(self) -> None:
+        """Flush; the stream belongs to who opened it."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(error) from error
+
+
+class JsonForm:
+    """A packet list's lines as JSON objects, events and the summary among them."""
+
+    def packet(self, line: PacketLine) -> str:
+        """The `packet` record."""
+        return _encode(line.as_record())
+
+    def event(self, event: Event) -> str:
+        """The event's record."""
+        return _encode(event.as_record())
+
+
+def write_lines(stream: BinaryIO, lines: Sequence[str]) -> None:
+    """Write lines as UTF-8 in one go; a lone surrogate, which UTF-8 cannot hold, becomes U+FFFD."""
+    text = "\n".join(lines) + "\n"
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    try:
+        stream.write(data)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise cannot_write(error) from error
+
+
+def cannot_write(error: OSError) -> OutputError:
+    """The error of an output that takes no more (a full disk, say)."""
+    return OutputError(f"cannot write the results: {error.strerror or error}; free some space or write elsewhere")

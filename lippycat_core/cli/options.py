@@ -1,0 +1,128 @@
+"""Options that commands share: each group is a function whose parameters are the options and whose result is a record.
+
+`@with_options(source=input_options)` gives a command the group's options and, as `source`, what they came to. Plugins'
+commands use the same groups, so that `-r` means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import typer
+
+R = TypeVar("R")
+
+
+class Input(NamedTuple):
+    """Which packets a run reads."""
+
+    read_file: list[str]
+    capture_filter: str | None
+    tolerate_truncation: bool
+
+
+class Run(NamedTuple):
+    """How a run goes; None leaves the setting to environment, file and default."""
+
+    threads: int | None
+    batch_packets: int | None
+    compiler: str | None
+    config: str | None
+    quiet: bool
+
+
+class Output(NamedTuple):
+    """How results are written; `format` is None where nothing was said."""
+
+    format: str | None
+
+    def chosen(self, terminal: bool) -> str:
+        """`json` or `text`: what was asked for, else text on a terminal and JSON lines elsewhere."""
+        return self.format or ("text" if terminal else "json")
+
+
+def input_options(
+    read_file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-r",
+            "--read-file",
+            metavar="FILE",
+            help="Capture file, directory or quoted glob; - is standard input. May be repeated: packets are merged by time.",
+        ),
+    ] = None,
+    capture_filter: Annotated[
+        str | None, typer.Option("-f", "--filter", metavar="BPF", help="Keep packets that match this pcap filter expression.")
+    ] = None,
+    tolerate_truncation: Annotated[
+        bool,
+        typer.Option("--tolerate-truncation/--no-tolerate-truncation", help="End with 0 though a capture is cut or corrupt."),
+    ] = False,
+) -> Input:
+    """Options that say what is read."""
+    return Input(read_file or [], capture_filter, tolerate_truncation)
+
+
+def run_options(
+    threads: Annotated[int | None, typer.Option(metavar="N", help="1, or 2 to read ahead in a thread of its own.")] = None,
+    batch_packets: Annotated[
+        int | None, typer.Option(metavar="N", help="Most packets in a batch; results do not depend on it.")
+    ] = None,
+    compiler: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who compiles the kernels: auto, pure (nobody), or a driver of `lc plugins compiler`."),
+    ] = None,
+    config: Annotated[str | None, typer.Option(metavar="PATH", help="Settings file, instead of the usual places.")] = None,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet/--no-quiet", help="No progress and no summary on standard error.")
+    ] = False,
+) -> Run:
+    """Options that say how the run goes."""
+    return Run(threads, batch_packets, compiler, config, quiet)
+
+
+def output_options(
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="json|text", help="JSON lines or text for people; by default text on a terminal, else JSON."
+        ),
+    ] = None,
+) -> Output:
+    """Options that say how results are written."""
+    if format not in (None, "json", "text"):
+        raise typer.BadParameter(f"{format!r} is no format: write json or text", param_hint="--format")
+    return Output(format)
+
+
+def with_options(**groups: Callable[..., Any]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command the options of `groups`; it takes each group's record as the keyword of that name.
+
+    The command's own parameters come first in its help, the groups' in the order given.
+    """
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        own = {n: p for n, p in inspect.signature(command, eval_str=True).parameters.items() if n not in groups}
+        shared = {name: inspect.signature(group, eval_str=True).parameters for name, group in groups.items()}
+        merged = dict(own)
+        for name, parameters in shared.items():
+            doubled = merged.keys() & parameters.keys()
+            if doubled:
+                raise TypeError(f"{command.__qualname__}: {', '.join(sorted(doubled))} of group {name!r} is there already")
+            merged.update(parameters)
+
+        @wraps(command)
+        def wrapper(**values: Any) -> R:
+            records = {name: groups[name](**{p: values.pop(p) for p in shared[name]}) for name in groups}
+            return command(**values, **records)
+
+        options = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in merged.values()]
+        typing.cast(Any, wrapper).__signature__ = inspect.Signature(options)
+        wrapper.__annotations__ = {p.name: p.annotation for p in options}
+        return wrapper
+
+    return decorate

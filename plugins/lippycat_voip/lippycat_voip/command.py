@@ -1,0 +1,51 @@
+"""`lc sniff voip`: the options of the command, and which sink its results go to. Everything else is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lippycat_core.cli.options import Input, Output, Run, input_options, output_options, run_options, with_options
+
+
+@with_options(source=input_options, run=run_options, output=output_options)
+def voip(
+    files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
+    sip_user: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sip-user",
+            "--sipuser",
+            metavar="USER",
+            help="Only calls of these users: exact, or with *; commas separate, may be repeated.",
+        ),
+    ] = None,
+    sip_user_file: Annotated[str | None, typer.Option(metavar="PATH", help="The same from a file, one user a line.")] = None,
+    messages: Annotated[
+        bool, typer.Option("--messages/--no-messages", help="Each SIP message too; on a terminal a ladder of each call.")
+    ] = False,
+    call: Annotated[
+        str | None, typer.Option("--call", metavar="CALL_ID", help="Only this call; on a terminal with its ladder.")
+    ] = None,
+    rtp_heuristic: Annotated[
+        bool, typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content.")
+    ] = True,
+    *,
+    source: Input,
+    run: Run,
+    output: Output,
+) -> int:
+    """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
+    from lippycat_voip.session import analyse
+
+    return analyse(
+        source._replace(read_file=[*source.read_file, *(files or [])]),
+        run,
+        output,
+        sip_user=sip_user or [],
+        sip_user_file=sip_user_file,
+        messages=messages,
+        call_id=call,
+        rtp_heuristic=rtp_heuristic,
+    )

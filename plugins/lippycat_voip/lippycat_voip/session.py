@@ -1,0 +1,62 @@
+"""What `lc sniff voip` does when it runs: options and settings become a dissector and a sink, and the core does the rest."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+
+from lippycat_core.cli.compose import Setup
+
+from lippycat_core.builtin.jsonlines import JsonLines
+from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.interfaces.sink import Sink
+from lippycat_voip.dissector import VoipDissector, VoipOptions
+
+PIPE_COLUMNS = 120
+"""Width of text that goes nowhere with a width of its own."""
+
+
+def analyse(
+    source: Input,
+    run: Run,
+    output: Output,
+    *,
+    sip_user: Sequence[str],
+    sip_user_file: str | None,
+    messages: bool,
+    call_id: str | None,
+    rtp_heuristic: bool | None,
+) -> int:
+    """Run `lc sniff voip` and return its exit code."""
+    flags = {"voip.sip_user": list(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
+    setup = Setup("sniff voip", source, run, flags)
+    as_text = output.chosen(sys.stdout.isatty()) == "text"
+    settings = setup.settings
+    options = VoipOptions(
+        messages=messages or (as_text and call_id is not None),
+        call_id=call_id,
+        sip_users=settings["voip.sip_user"],
+        sip_user_file=sip_user_file,
+        rtp_heuristic=settings["voip.rtp_heuristic"],
+        max_calls=settings["voip.max_calls"],
+        max_streams=settings["voip.max_streams"],
+    )
+    sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
+    return setup.analyse([VoipDissector(options)], [sink]).report()
+
+
+def _screen(*, ladders: bool) -> Sink:
+    """The terminal's sink; rich is imported for it alone."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from lippycat_voip.screen import CallScreen
+
+    width = shutil.get_terminal_size((PIPE_COLUMNS, 24)).columns
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+
+    def show(lines: Sequence[Text]) -> None:
+        console.print(Text("\n").join(lines), soft_wrap=True)
+
+    return CallScreen(show, width, ladders=ladders)
