@@ -1,0 +1,164 @@
+"""Several captures as one, by time. The choice and the copying of records are a kernel; opening and refilling are here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lippycat_core.batch import LARGEST_RECORD, Batch
+from lippycat_core.builtin.filesource import ENDED, FileSource
+from lippycat_core.builtin.room import Room
+from lippycat_core.columns import Frame
+from lippycat_core.interfaces.capture import Fault, Progress
+from lippycat_core.kernels import merge as heap_kernel
+from lippycat_core.kernels.merge import C_BYTES, C_END, C_NEXT, C_WIDTH, G_POS, G_SIZE, G_STOP, G_WIDTH, H_FILE, H_TIME, H_WIDTH
+from lippycat_core.kernelset import Kernel, KernelSet
+
+POOL_READ_BYTES = 4 * 1024 * 1024
+POOL_ROWS = 32 * 1024
+"""What all files together read and hold at a time, shared out within the limits below. The pool's slab has room for the
+longest record of each file, but memory that no read touches costs nothing."""
+
+READ_BYTES_A_FILE = (16 * 1024, 128 * 1024)
+ROWS_A_FILE = (64, 2048)
+
+
+class MergedSource:
+    """A `CaptureSource` of several files, merged by time: always the earliest of the files' next records, the first-named
+    file's on a tie. The records of one file are never re-sorted. Raises InputError where one file is no capture."""
+
+    def __init__(self, paths: Sequence[str], kernels: KernelSet) -> None:
+        count = len(paths)
+        read_bytes = _share(POOL_READ_BYTES, count, READ_BYTES_A_FILE)
+        rows = _share(POOL_ROWS, count, ROWS_A_FILE)
+        self._files: list[FileSource] = []
+        try:
+            for path in paths:
+                self._files.append(FileSource(path, kernels, read_bytes))
+        except BaseException:
+            self.close()
+            raise
+        self._rows_a_file = rows
+        self._slab = np.zeros(count * LARGEST_RECORD, np.uint8)
+        off, caplen, wirelen, link = (np.zeros(count * rows, np.int32) for _ in range(4))
+        self._frame = Frame(np.zeros(count * rows, np.int64), off, caplen, wirelen, link)
+        self._cursors = np.zeros(count * C_WIDTH, np.int64)
+        self._cursors[C_BYTES::C_WIDTH] = np.arange(count) * LARGEST_RECORD
+        self._heap = np.zeros(count * H_WIDTH, np.int64)
+        self._state = np.zeros(G_WIDTH, np.int64)
+        self._unread = list(range(count))  # files whose first record is not known yet
+        self.bind(kernels)
+
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """What `bind` asks for."""
+        return tuple(dict.fromkeys([heap_kernel.merge, *(kernel for file in self._files for kernel in file.kernels)]))
+
+    @property
+    def secrets(self) -> Sequence[tuple[int, bytes]]:
+        """Decryption secrets of all files: (pcapng secrets type, data)."""
+        return [secret for file in self._files for secret in file.secrets]
+
+    def bind(self, kernels: KernelSet) -> None:
+        """Take the runnable kernels."""
+        for file in self._files:
+            file.bind(kernels)
+        self._merge = kernels[heap_kernel.merge]
+        self._views = (
+            kernels.view(self._slab),
+            kernels.view_all(self._frame),
+            kernels.view(self._cursors),
+            kernels.view(self._heap),
+            kernels.view(self._state),
+        )
+        self._rooms = [self._room(kernels, number) for number in range(len(self._files))]
+
+    def _room(self, kernels: KernelSet, number: int) -> Room:
+        """A file's part of the pool."""
+        slab = self._slab[number * LARGEST_RECORD : (number + 1) * LARGEST_RECORD]
+        rows = slice(number * self._rows_a_file, (number + 1) * self._rows_a_file)
+        whole = self._frame
+        frame = Frame(whole.ts_ns[rows], whole.off[rows], whole.caplen[rows], whole.wirelen[rows], whole.link[rows])
+        return Room(memoryview(slab.data), kernels.view(slab), kernels.view_all(frame), LARGEST_RECORD, self._rows_a_file)
+
+    def fill(self, batch: Batch, timeout_ms: int) -> bool:
+        """See CaptureSource."""
+        self._state[G_POS] = 0
+        rows = 0
+        stop = heap_kernel.FULL
+        while self._begin_files(timeout_ms):
+            rows = self._merge(*self._views, batch.views.slab, batch.views.frame, rows, batch.capacity, batch.source_bytes)
+            stop = int(self._state[G_STOP])
+            if stop != heap_kernel.NEED or not self._refill(timeout_ms):
+                break
+        batch.rows = rows
+        batch.route.status[:rows] = 0
+        return rows > 0 or stop != heap_kernel.EMPTY
+
+    def _load(self, number: int, timeout_ms: int) -> int:
+        """Read records of a file into its part of the pool; see FileSource.read for the answer."""
+        rows = self._files[number].read(self._rooms[number], timeout_ms)
+        begin = number * self._rows_a_file
+        self._cursors[number * C_WIDTH + C_NEXT] = begin
+        self._cursors[number * C_WIDTH + C_END] = begin + max(rows, 0)
+        return rows
+
+    def _begin_files(self, timeout_ms: int) -> bool:
+        """Put each file's first record into the heap; False while one, a pipe, has not given any."""
+        while self._unread:
+            number = self._unread[0]
+            rows = self._load(number, timeout_ms)
+            if rows == 0:
+                return False
+            del self._unread[0]
+            size = int(self._state[G_SIZE])
+            if rows != ENDED:
+                self._heap[size * H_WIDTH + H_TIME] = self._frame.ts_ns[number * self._rows_a_file]
+                self._heap[size * H_WIDTH + H_FILE] = number
+                size += 1
+                self._state[G_SIZE] = size
+            if not self._unread:
+                for i in reversed(range(size)):
+                    heap_kernel.settle(self._heap, size, i)
+        return True
+
+    def _refill(self, timeout_ms: int) -> bool:
+        """Go on with the file at the heap's top; False when it, a pipe, has nothing yet."""
+        number = int(self._heap[H_FILE])
+        rows = self._load(number, timeout_ms)
+        size = int(self._state[G_SIZE])
+        if rows == 0:
+            return False
+        if rows == ENDED:
+            size -= 1
+            self._state[G_SIZE] = size
+            self._heap[:H_WIDTH] = self._heap[size * H_WIDTH : (size + 1) * H_WIDTH]
+        else:
+            self._heap[H_TIME] = self._frame.ts_ns[number * self._rows_a_file]
+        heap_kernel.settle(self._heap, size, 0)
+        return True
+
+    def dropped(self) -> Mapping[str, int]:
+        """See CaptureSource."""
+        return {}
+
+    def faults(self) -> Sequence[Fault]:
+        """See CaptureSource."""
+        return [fault for file in self._files for fault in file.faults()]
+
+    def progress(self) -> Progress:
+        """See CaptureSource."""
+        each = [file.progress() for file in self._files]
+        totals = [one.bytes_total for one in each]
+        known = [total for total in totals if total is not None]
+        return Progress(sum(one.bytes_done for one in each), sum(known) if len(known) == len(totals) else None)
+
+    def close(self) -> None:
+        """See CaptureSource."""
+        for file in self._files:
+            file.close()
+
+
+def _share(total: int, parts: int, limits: tuple[int, int]) -> int:
+    return min(max(total // parts, limits[0]), limits[1])
