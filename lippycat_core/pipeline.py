@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, Batch
-from lippycat_core.columns import FILTERED, UNDECODABLE, UNDECODABLE_REASONS
+from lippycat_core.columns import FILTERED, UNDECODABLE_REASONS
 from lippycat_core.errors import PluginError
 from lippycat_core.events import Event
 from lippycat_core.filters import CaptureFilter
