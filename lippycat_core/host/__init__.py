@@ -1,1 +1,1 @@
-"""TBD."""
+"""Finds plugins, ranks them and reads settings: the only place that knows pluggy, stevedore and pydantic."""

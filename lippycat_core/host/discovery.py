@@ -1,0 +1,186 @@
+"""The host: which plugins there are, which of them a run takes, and what `lc plugins` says about each.
+
+A `Host` is passed to whoever needs one; nothing here is global, and nothing is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from lippycat_core.errors import DriverUnfit
+from lippycat_core.host.hooks import HookCaller
+from lippycat_core.host.inspection import what_is_wrong
+from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, HOOKS, Entry, Installed, one_line
+from lippycat_core.host.ranking import ABSENT, BROKEN, CHOSEN, FIT, UNFIT, Candidate, candidates
+from lippycat_core.host.settings import Settings
+from lippycat_core.interfaces.provider import Provider
+
+AUTO = "auto"
+OFF = ("pure", "off")
+"""Names that choose no compiler: the kernels themselves run."""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginInfo:
+    """One line of `lc plugins`. `priority` is None where a kind has none, or the driver does not fit."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    priority: int | None
+    state: str
+    reason: str
+
+
+class FirstParty(NamedTuple):
+    """A plugin of ours that can be installed."""
+
+    kind: str
+    name: str
+    distribution: str
+    gives: str
+
+
+FIRST_PARTY = (
+    FirstParty("compiler", "simd", "lippycat-simd", "kernels as machine code"),
+    FirstParty("dissect", "voip", "lippycat-voip", "SIP calls and RTP streams, `lc sniff voip`"),
+)
+
+
+class Host:
+    """Plugins of this installation under these settings. `on_problem` is told, in one line each, what had to be left out."""
+
+    def __init__(self, settings: Settings, on_problem: Callable[[str], None] | None = None) -> None:
+        self.settings = settings
+        self.installed = Installed()
+        self.problems: list[str] = []
+        self._on_problem = on_problem
+
+    # -- drivers ----------------------------------------------------------------------------------------------------------
+
+    def choose(self, kind: str, forced: str | None = None) -> Provider | None:
+        """The driver of a kind: `forced` (the command's own wish), else the setting's, else the best that fits.
+
+        None where nothing fits, or the setting says that no compiler is wanted. DriverUnfit where a driver was named and
+        does not fit, is broken or is not there; a named driver is never replaced by another.
+        """
+        name, origin = self._wish(kind, forced)
+        if kind == "compiler" and name in OFF:
+            return None
+        found = candidates(self.installed, kind, name)
+        if name is None:
+            return next((candidate.provider for candidate in found if candidate.state == FIT), None)
+        return self._named(kind, name, origin, found)
+
+    def _wish(self, kind: str, forced: str | None) -> tuple[str | None, str]:
+        if forced not in (None, AUTO):
+            return forced, ""
+        if forced is None and self.settings.knows(kind):
+            name = str(self.settings[kind])
+            if name != AUTO:
+                return name, f" ({self.settings.origin(kind)})"
+        return None, ""
+
+    def _named(self, kind: str, name: str, origin: str, found: Sequence[Candidate]) -> Provider:
+        for candidate in found:
+            if candidate.state == FIT and candidate.provider is not None:
+                return candidate.provider
+        if found:
+            raise DriverUnfit(f"{kind} {name}{origin}: {found[0].state}: {found[0].reason}")
+        for known in FIRST_PARTY:
+            if (known.kind, known.name) == (kind, name):
+                raise DriverUnfit(f"{kind} {name}{origin}: not installed; pip install {known.distribution}")
+        names = sorted({entry.name for entry in self.installed.entries(kind)} | ({"pure"} if kind == "compiler" else set()))
+        near = difflib.get_close_matches(name, names, 1)
+        way_out = f"did you mean {near[0]}?" if near else f"there is {', '.join(names) or 'none at all'}"
+        raise DriverUnfit(f"{kind} {name}{origin}: no such driver; {way_out}")
+
+    # -- dissectors and hooks ---------------------------------------------------------------------------------------------
+
+    def dissectors(self, names: Iterable[str] | None = None) -> list[Any]:
+        """An instance of each dissector (or of those named), in the order of distribution and name.
+
+        One that cannot be made is left out and named in `problems`.
+        """
+        wanted = None if names is None else set(names)
+        entries = [e for e in _first_of_each_name(self.installed.entries(DISSECT)) if wanted is None or e.name in wanted]
+        made: list[Any] = []
+
+        def broken(entry: Entry, error: BaseException) -> None:
+            self._problem(f"dissector {entry.name} of {entry.distribution} is left out: {error}")
+
+        for extension in self.installed.load(DISSECT, entries, broken):
+            try:
+                made.append(extension.plugin())
+            except Exception as error:
+                broken(extension.entry_point, Exception(one_line(error)))  # type: ignore[arg-type]
+        return made
+
+    @cached_property
+    def hooks(self) -> HookCaller:
+        """The hooks of all plugins, loaded when first asked for."""
+        return HookCaller(self.installed, self._problem)
+
+    def _problem(self, line: str) -> None:
+        self.problems.append(line)
+        if self._on_problem is not None:
+            self._on_problem(line)
+
+    # -- what there is ------------------------------------------------------------------------------------------------------
+
+    def catalogue(self) -> list[PluginInfo]:
+        """Every plugin and its state, by kind.
+
+        Drivers are probed. Dissectors and hooks, which may be heavy to import, are looked at without importing them: all
+        that nothing is wrong with are in use, so they are `chosen`.
+        """
+        lines: list[PluginInfo] = []
+        for kind in DRIVER_KINDS:
+            lines += self._driver_lines(kind)
+        for kind in (DISSECT, HOOKS):
+            lines += self._plugin_lines(kind)
+        there = {(line.kind, line.name) for line in lines}
+        for known in FIRST_PARTY:
+            if (known.kind, known.name) not in there:
+                why = f"{known.gives}: pip install {known.distribution}"
+                lines.append(PluginInfo(known.kind, known.name, known.distribution, "", None, ABSENT, why))
+        order = (*DRIVER_KINDS, DISSECT, HOOKS)
+        return sorted(lines, key=lambda line: order.index(line.kind))
+
+    def _driver_lines(self, kind: str) -> list[PluginInfo]:
+        found = candidates(self.installed, kind)
+        name, origin = self._wish(kind, None)
+        lines = []
+        taken = kind == "compiler" and name in OFF
+        for candidate in found:
+            entry, state, reason = candidate.entry, candidate.state, candidate.reason
+            if state == FIT and not taken and name in (None, entry.name):
+                state, taken = CHOSEN, True
+                reason = reason or (f"asked for{origin}" if name else "")
+            lines.append(PluginInfo(kind, entry.name, entry.distribution, entry.version, candidate.priority, state, reason))
+        return lines
+
+    def _plugin_lines(self, kind: str) -> list[PluginInfo]:
+        lines, holders = [], {entry.name: entry for entry in reversed(self.installed.entries(kind))}
+        for entry in self.installed.entries(kind):
+            holder, wrong = holders[entry.name], what_is_wrong(entry.value)
+            state, reason = (BROKEN, wrong) if wrong else (CHOSEN, "")
+            if not wrong and holder is not entry:
+                state = UNFIT
+                reason = (
+                    f"{holder.distribution} {holder.version} has one of the same name, which comes first; remove one of the two"
+                )
+            lines.append(PluginInfo(kind, entry.name, entry.distribution, entry.version, None, state, reason))
+        return lines
+
+
+def _first_of_each_name(entries: Iterable[Entry]) -> list[Entry]:
+    firsts: dict[str, Entry] = {}
+    for entry in entries:
+        firsts.setdefault(entry.name, entry)
+    return list(firsts.values())

@@ -1,0 +1,88 @@
+"""Where settings are written: command line, environment, configuration file. Each layer is read as dotted keys to raw values.
+
+Which keys exist and what their values mean is `settings.py`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lippycat_core.errors import SettingError
+
+ENVIRONMENT_PREFIX = "LIPPYCAT_"
+NO_SETTINGS = frozenset({"LIPPYCAT_TRACEBACK", "LIPPYCAT_CAPTURES"})
+"""Variables of our name that switch something for developers: tracebacks, the tests' captures."""
+
+PLACES = (".config/lippycat/config.yaml", ".config/lippycat.yaml", ".lippycat.yaml")
+"""Where a configuration file is looked for, below the home folder; the first one found is the one that counts."""
+
+LARGEST_FILE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A value as it was written, and where."""
+
+    value: object
+    origin: str
+
+
+def from_flags(flags: Mapping[str, object]) -> dict[str, Raw]:
+    """Options of the command line by key; None means that the option was not given."""
+    return {
+        key: Raw(value, "option --" + key.replace(".", "-").replace("_", "-"))
+        for key, value in flags.items()
+        if value is not None
+    }
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Raw]:
+    """LIPPYCAT_BATCH__PACKETS is `batch.packets`; an empty variable is as good as none."""
+    return {
+        name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", "."): Raw(value, f"environment {name}")
+        for name, value in environ.items()
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS and value.strip()
+    }
+
+
+def find_file(home: Path | None) -> Path | None:
+    """The first configuration file that exists."""
+    if home is None:
+        return None
+    return next((home / place for place in PLACES if (home / place).is_file()), None)
+
+
+def from_file(path: Path) -> dict[str, Raw]:
+    """A YAML file's values. SettingError where it cannot be read, is no YAML, or its top is no mapping."""
+    import yaml  # here, for most runs have no file
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise SettingError(f"{path}: larger than {LARGEST_FILE} bytes, which no configuration is")
+        tree: Any = yaml.safe_load(data)
+    except OSError as error:
+        raise SettingError(f"{path}: cannot be read: {error.strerror}; name another file with --config") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise SettingError(f"{where}: not YAML: {problem}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingError(f"{path}: settings are `key: value` lines, not a {type(tree).__name__}")
+    return dict(_leaves(tree, "", str(path)))
+
+
+def _leaves(tree: Mapping[Any, Any], prefix: str, path: str) -> Iterator[tuple[str, Raw]]:
+    for name, value in tree.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _leaves(value, key + ".", path)
+        elif value is not None:
+            yield key, Raw(value, f"file {path}")

@@ -1,0 +1,241 @@
+"""Settings: which there are, what they may be, and where each value came from.
+
+The command line wins over the environment, that over the configuration file, that over the default. A plugin adds a section
+of its own with a dataclass that an entry point of `lippycat.settings` names (writing-plugins has an example): defaults from
+its fields, ranges and units from their metadata (`low`, `high`, `unit`: "duration" or "size").
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core.core_schema import ValidationInfo
+
+from lippycat_core.errors import SettingError
+from lippycat_core.host import units
+from lippycat_core.host.installed import SETTINGS, Entry, Installed
+from lippycat_core.host.layers import Raw, find_file, from_environment, from_file, from_flags
+
+S = TypeVar("S")
+
+_READERS: dict[object, Callable[[object], object]] = {
+    "duration": units.duration_ns,
+    "size": units.size_bytes,
+    int: units.whole_number,
+    bool: units.truth,
+    tuple[str, ...]: units.words,
+}
+_SHOW: dict[str, Callable[[int], str]] = {"duration": units.show_duration, "size": units.show_size}
+
+
+def setting(default: Any, low: int | None = None, high: int | None = None, *, unit: str = "") -> Any:
+    """A field with its default, range (both ends allowed) and unit: "duration" (kept in ns), "size" (in bytes) or none."""
+    return Field(default, ge=low, le=high, json_schema_extra={"low": low, "high": high, "unit": unit})
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return cast(dict[str, Any], field.json_schema_extra)
+
+
+class Section(BaseModel):
+    """Settings that belong together. Values are read by the field's unit, else by its type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[cast(str, info.field_name)]
+        if field.json_schema_extra is None:
+            return value
+        reader = _READERS.get(_extra(field)["unit"]) or _READERS.get(field.annotation)
+        return reader(value) if reader is not None else value
+
+
+class Batch(Section):
+    """Size of the batches in which packets travel; results never depend on it."""
+
+    packets: int = setting(4096, 1, 65_536)
+    bytes: int = setting(512 * 1024, 258 * 1024, 64 << 20, unit="size")
+
+
+class Core(Section):
+    """The core's own settings."""
+
+    compiler: str = setting("auto")
+    match: str = setting("auto")
+    threads: int = setting(1, 1, 2)
+    cache_dir: str = setting("")
+    batch: Batch = Batch()
+
+
+def _section_of(declared: type) -> type[Section]:
+    """The model of a plugin's dataclass. TypeError where it is none or a field has no default."""
+    if not dataclasses.is_dataclass(declared):
+        raise TypeError(f"{declared!r} is no dataclass")
+    hints = typing.get_type_hints(declared)
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(declared):
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if default is dataclasses.MISSING:
+            raise TypeError(f"{declared.__name__}.{field.name} has no default")
+        meta = field.metadata
+        fields[field.name] = (hints[field.name], setting(default, meta.get("low"), meta.get("high"), unit=meta.get("unit", "")))
+    return create_model(declared.__name__, __base__=Section, **fields)
+
+
+class Settings:
+    """All settings of a run, valid and with their origins. `settings["batch.packets"]` is a value."""
+
+    def __init__(self, model: Section, origins: Mapping[str, str], declared: Mapping[str, type]) -> None:
+        self._values = dict(_flat(model))
+        self._origins = dict(origins)
+        self._declared = dict(declared)
+
+    def __getitem__(self, key: str) -> Any:
+        """The value of a key. SettingError where there is no such key."""
+        if key not in self._values:
+            raise SettingError(_unknown(key, self._values))
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def knows(self, key: str) -> bool:
+        """Whether there is such a setting."""
+        return key in self._values
+
+    def origin(self, key: str) -> str:
+        """Where a value came from: `option --threads`, `environment LIPPYCAT_THREADS`, `file PATH` or `default`."""
+        self[key]
+        return self._origins.get(key, "default")
+
+    def section(self, name: str, declared: type[S]) -> S:
+        """A plugin's settings as the dataclass that it declared; its defaults where the section is not installed."""
+        if name not in self._declared:
+            return declared()
+        prefix = name + "."
+        return declared(**{key.removeprefix(prefix): value for key, value in self._values.items() if key.startswith(prefix)})
+
+
+def load_settings(
+    flags: Mapping[str, object] | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+    home: Path | None = None,
+    sections: Mapping[str, type] | None = None,
+) -> Settings:
+    """Read and check all layers. `flags` are values by dotted key, None for an option that was not given; `config` is the
+    file to read instead of the usual places; the others are the process's own unless given.
+
+    SettingError, one line, for an unknown key (with the nearest one), a value out of range or of the wrong kind, and a file
+    that cannot be read.
+    """
+    declared = _installed_sections() if sections is None else dict(sections)
+    model = create_model("All", __base__=Core, **cast(Any, _with_sections(declared)))
+    file = Path(config).expanduser() if config else find_file(_home() if home is None else home)
+    raw = from_file(file) if file else {}
+    raw |= from_environment(os.environ if environ is None else environ)
+    raw |= from_flags(flags or {})
+    known = [key for key, _ in _flat(model())]
+    for key, written in raw.items():
+        if key not in known:
+            raise SettingError(f"{_unknown(key, known)} ({written.origin})")
+    try:
+        checked = model.model_validate(_nested(raw))
+    except ValidationError as error:
+        raise SettingError(_explain(error, model, raw)) from None
+    return Settings(checked, {key: written.origin for key, written in raw.items()}, declared)
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def _installed_sections() -> dict[str, type]:
+    installed = Installed()
+
+    def broken(entry: Entry, error: BaseException) -> None:
+        raise SettingError(f"settings {entry.name} of {entry.distribution} cannot be loaded: {error}; reinstall or remove it")
+
+    return {extension.name: extension.plugin for extension in installed.load(SETTINGS, installed.entries(SETTINGS), broken)}
+
+
+def _with_sections(declared: Mapping[str, type]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, dataclass in declared.items():
+        if name in Core.model_fields:
+            raise SettingError(f"settings {name}: a plugin may not replace the core's own; rename its section")
+        try:
+            section = _section_of(dataclass)
+        except TypeError as error:
+            raise SettingError(f"settings {name}: {error}") from error
+        fields[name] = (section, section())
+    return fields
+
+
+def _flat(model: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Section):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _nested(raw: Mapping[str, Raw]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, written in raw.items():
+        *path, name = key.split(".")
+        place = tree
+        for part in path:
+            place = place.setdefault(part, {})
+        place[name] = written.value
+    return tree
+
+
+def _unknown(key: str, known: typing.Iterable[str]) -> str:
+    keys = list(known)
+    below = [name for name in keys if name.startswith(key + ".")]
+    if below:
+        return f"{key}: a section; set {', '.join(below)}"
+    near = difflib.get_close_matches(key, keys, 1, 0.5) or difflib.get_close_matches(key, {k.split(".")[-1] for k in keys}, 1)
+    full = next((name for name in keys if near and (name == near[0] or name.endswith("." + near[0]))), None)
+    return f"{key}: no such setting; " + (f"did you mean {full}?" if full else f"there are {', '.join(keys)}")
+
+
+def _explain(error: ValidationError, model: type[Section], raw: Mapping[str, Raw]) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    field = _field(model, key.split("."))
+    low, high, unit = (_extra(field)[name] for name in ("low", "high", "unit"))
+    if first["type"] in ("greater_than_equal", "less_than_equal"):
+        show = _SHOW.get(unit, str)
+        allowed = (
+            f"{show(low)} to {show(high)}"
+            if None not in (low, high)
+            else f"{'at least' if high is None else 'at most'} {show(low if high is None else high)}"
+        )
+        why = f"out of range: {allowed}"
+    else:
+        why = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {str(raw[key].value)[:80]!r} is {why} ({raw[key].origin})"
+
+
+def _field(model: type[Section], path: list[str]) -> FieldInfo:
+    field = model.model_fields[path[0]]
+    if len(path) == 1:
+        return field
+    return _field(cast(type[Section], field.annotation), path[1:])
