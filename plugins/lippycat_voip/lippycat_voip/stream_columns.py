@@ -1,0 +1,124 @@
+"""Fields of the RTP tables, once: one compact cell a packet, one row a stream, the kernel's own counters.
+
+All tables are flat arrays (`row * WIDTH + FIELD`). `kernels.rtp` writes them, `streams` and `stream_records` read them.
+"""
+
+from __future__ import annotations
+
+# -- one cell a packet: int64, written by kernels.rtp.gather ---------------------------------------------------------
+C_KIND = 0  # CELL_RTP or CELL_RTCP
+C_ROW = 1  # batch row
+C_RECORD = 2  # record number in the input
+C_TS_NS = 3  # capture time
+C_NOW_NS = 4  # packet clock (highest capture time so far)
+C_SEQ = 5
+C_RTP_TS = 6
+C_TYPE = 7  # payload type
+C_SIZE = 8  # payload bytes by the UDP length, without CSRC, extension and padding
+C_LEAD = 9  # first four payload bytes as one number, -1 where fewer were captured
+C_KEY = 10  # the six words of the key (see S_KEY)
+C_HASH = 16  # 32-bit hash of the key
+C_WIDTH = 17
+
+CELL_RTP, CELL_RTCP = 0, 1
+
+# -- one stream: int64, written by kernels.rtp.advance; what every packet touches comes first ------------------------
+S_KEY = 0  # src3 and port, dst3 and port, src0 and src1, dst0 and dst1, src2 and dst2, SSRC
+KEY_WORDS = 6
+S_FLAGS = 6  # the bits below
+S_EXPIRE_NS = 7  # a packet later than this begins a new stream on the same key; 0 never
+S_HIGHEST = 8  # highest extended sequence number of the run, -1 before its first packet
+S_LOWEST = 9
+S_WINDOW = 10  # two words: bit i of word w is set where (highest - 62 * w - i) was received
+S_HELD = 12  # sequence number of a packet too far away to judge, -1 where none is held
+S_PREVIOUS = 13  # extended sequence number of the packet counted last, negative before the first of a run
+S_PACKETS = 14  # different extended sequence numbers, all runs
+S_BYTES = 15
+S_LAST_NS = 16  # highest capture time of any packet
+S_ARRIVED_NS = 17  # capture time of the packet counted last
+S_MAX_GAP_NS = 18
+S_REFERENCE = 19  # payload type + 1 and clock rate * 256 of the jitter reference, 0 where there is none
+S_REF_RTP_TS = 20
+S_REF_NS = 21
+S_MAP = 22  # payload map (streams.codec_map)
+S_CURRENT = 23  # entry of the payload type seen last
+S_TYPES = 24  # TYPE_ENTRIES pairs: packets * 1024 + TYPE_ flags + type; votes * 2**32 + timestamp step
+TYPE_ENTRIES = 8
+S_SAMPLES = 40  # jitter samples
+S_RUN_LENGTH = 41  # successive packets each one further; counted until the stream is confirmed
+S_FIRST_NS = 42
+S_RECORD = 43  # record number of the first packet
+S_DUPLICATES = 44
+S_REORDERED = 45
+S_STRAY = 46
+S_RESTARTS = 47
+S_TS_JUMPS = 48
+S_EXPECTED = 49  # of the runs before this one
+S_HELD_RTP_TS = 50
+S_HELD_TYPE = 51
+S_HELD_SIZE = 52
+S_HELD_NS = 53
+S_HELD_LEAD = 54
+S_HELD_AHEAD = 55  # 1 where the held packet lies ahead of the highest
+S_DIGIT = 56  # timestamp * 16 + event + 1 of the event handed out last
+S_MORE_TYPES = 57  # two words: types 0 to 47, and 48 to 63 with 96 to 127, that found no free entry
+S_HASH = 59
+S_NEXT_FREE = 60
+S_WIDTH = 64
+
+IN_USE = 1
+INDEXED = 2  # packets of this key come here
+CLOSED = 4  # the next packet of the key begins a new stream
+CONFIRMED = 8  # RTP by the heuristic
+ANNOUNCED = 16  # RTP by SDP
+
+TYPE_NOT_EVENT = 128  # a payload that is no four-byte event was seen (see C_LEAD)
+TYPE_COUNT = 1024  # one packet in the first word of a type's entry
+
+# -- jitter of one stream: float64, milliseconds ---------------------------------------------------------------------
+J_LAST, J_SUM, J_MAX = 0, 1, 2
+J_WIDTH = 4
+
+# -- payload maps: int64, one entry a type: clock rate * 4 + class ---------------------------------------------------
+MAP_WIDTH = 128
+UNKNOWN, MEDIA, EVENT, COMFORT_NOISE = 0, 1, 2, 3
+
+# -- what the kernel keeps between calls: int64 ----------------------------------------------------------------------
+H_NEXT = 0  # next cell to look at
+H_CELLS = 1  # cells loaded
+H_FREE = 2  # first free row of the chain, -1 none
+H_ROWS = 3  # rows used so far
+H_FILL = 4  # index places that are not empty
+H_SLOT = 5  # the row that a stop is about
+H_DIGITS = 6  # events handed out and not yet taken
+H_EVENTS = 8  # EVENT_ROOM groups of four: slot, run, RTP timestamp, payload type * 16 + event
+EVENT_ROOM = 64
+H_WIDTH = H_EVENTS + 4 * EVENT_ROOM
+
+# Why `advance` returned
+STOP_DONE = 0  # no cell left before the given record
+STOP_NEW = 1  # a new stream: H_SLOT; its first packet is not counted yet
+STOP_RTCP = 2  # an RTCP datagram: H_SLOT is its cell
+STOP_EVENTS = 3  # no room for events
+STOP_ROWS = 4  # no free row
+STOP_INDEX = 5  # index half full
+
+# An index place holds hash * 2**30 + slot, or one of these
+EMPTY, TOMB = -1, -2
+SLOT_LIMIT = 2**30
+
+# -- what one RTCP datagram says: int64, written by kernels.rtcp.reports ---------------------------------------------
+R_KIND = 0  # SENDER for an SR, BLOCK for a report block
+R_REPORTER = 1  # SSRC of the packet's sender
+R_ABOUT = 2  # SENDER: the same; BLOCK: SSRC that is reported about
+R_NTP = 3  # SENDER: middle 32 bits of the NTP timestamp (what a receiver gives back as LSR)
+R_LOST = 4  # BLOCK: cumulative number of packets lost, signed 24 bit
+R_HIGHEST = 5  # BLOCK: extended highest sequence number received
+R_JITTER = 6  # BLOCK: interarrival jitter in timestamp units
+R_LSR = 7  # BLOCK: last SR, 0 none
+R_DLSR = 8  # BLOCK: delay since last SR, 1/65536 s
+R_FRACTION = 9  # BLOCK: share lost since the report before, 1/256
+R_WIDTH = 10
+REPORT_ROOM = 128  # rows taken of one datagram
+
+SENDER, BLOCK = 0, 1

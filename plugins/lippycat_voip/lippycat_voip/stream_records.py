@@ -1,0 +1,192 @@
+"""One stream's row as the fields of the stream record that packets alone decide (docs/output.md, Streams)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from lippycat_core.addresses import Endpoint, endpoint
+from lippycat_voip.codecs import Codec, PayloadMap
+from lippycat_voip.dtmf import DigitLog
+from lippycat_voip.rtcp import ReportLog
+from lippycat_voip.stream_columns import (
+    COMFORT_NOISE,
+    EVENT,
+    J_LAST,
+    J_MAX,
+    J_SUM,
+    S_BYTES,
+    S_DUPLICATES,
+    S_EXPECTED,
+    S_FIRST_NS,
+    S_HELD,
+    S_HELD_AHEAD,
+    S_HIGHEST,
+    S_KEY,
+    S_LAST_NS,
+    S_LOWEST,
+    S_MAX_GAP_NS,
+    S_MORE_TYPES,
+    S_PACKETS,
+    S_RECORD,
+    S_REORDERED,
+    S_RESTARTS,
+    S_SAMPLES,
+    S_STRAY,
+    S_TS_JUMPS,
+    S_TYPES,
+    TYPE_COUNT,
+    TYPE_ENTRIES,
+    TYPE_NOT_EVENT,
+    UNKNOWN,
+)
+
+
+def time_text(ns: int) -> str:
+    """A time as RFC 3339 in UTC with nine digits."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def unpair(packed: int) -> tuple[int, int]:
+    """The two words that `kernels.rtp.pair` put together."""
+    return (packed >> 32) + 0x80000000, packed & 0xFFFFFFFF
+
+
+def ends(row: Sequence[int]) -> tuple[Endpoint, Endpoint, int]:
+    """Source, destination and SSRC of a stream's row."""
+    src0, src1 = unpair(row[S_KEY + 2])
+    dst0, dst1 = unpair(row[S_KEY + 3])
+    src2, dst2 = unpair(row[S_KEY + 4])
+    src = (src0, src1, src2, row[S_KEY] >> 16, row[S_KEY] & 0xFFFF)
+    dst = (dst0, dst1, dst2, row[S_KEY + 1] >> 16, row[S_KEY + 1] & 0xFFFF)
+    return src, dst, row[S_KEY + 5]
+
+
+def expected(row: Sequence[int]) -> int:
+    """Packets that the sender sent as far as sequence numbers tell, all runs."""
+    run = row[S_HIGHEST] - row[S_LOWEST] + 1 if row[S_HIGHEST] >= 0 else 0
+    return row[S_EXPECTED] + run
+
+
+def duplicates(row: Sequence[int]) -> int:
+    """Duplicates, a held packet behind the highest included (nothing came that would prove a restart)."""
+    return row[S_DUPLICATES] + (1 if row[S_HELD] >= 0 and row[S_HELD_AHEAD] == 0 else 0)
+
+
+def stray(row: Sequence[int]) -> int:
+    """Packets far ahead that nothing followed, a held one included."""
+    return row[S_STRAY] + (1 if row[S_HELD] >= 0 and row[S_HELD_AHEAD] == 1 else 0)
+
+
+def type_entries(row: Sequence[int]) -> list[tuple[int, int, bool, int]]:
+    """(type, packets, whether all payloads look like events, timestamp step of most packets) in order of appearance."""
+    entries = []
+    for at in range(S_TYPES, S_TYPES + 2 * TYPE_ENTRIES, 2):
+        word, votes = row[at], row[at + 1]
+        if word:
+            entries.append((word & 127, word // TYPE_COUNT, not word & TYPE_NOT_EVENT, votes & 0xFFFFFFFF))
+    return entries
+
+
+def payload_types(row: Sequence[int]) -> list[int]:
+    """All payload types seen, ascending."""
+    low, high = row[S_MORE_TYPES], row[S_MORE_TYPES + 1]
+    types = {entry[0] for entry in type_entries(row)}
+    types.update(bit for bit in range(48) if low >> bit & 1)
+    types.update(bit + (48 if bit < 16 else 80) for bit in range(48) if high >> bit & 1)
+    return sorted(types)
+
+
+def event_types(row: Sequence[int], meanings: PayloadMap) -> frozenset[int]:
+    """Payload types that carry RFC 4733 events: by SDP, or dynamic ones whose payloads all look like it."""
+    by_map = {payload_type for payload_type in meanings.codecs if meanings.meaning(payload_type) == EVENT}
+    by_content = {
+        payload_type
+        for payload_type, _, eventful, _ in type_entries(row)
+        if payload_type >= 96 and eventful and meanings.meaning(payload_type) == UNKNOWN
+    }
+    return frozenset(by_map | by_content)
+
+
+def main_type(row: Sequence[int], meanings: PayloadMap) -> tuple[int | None, Codec | None, int]:
+    """Payload type with most packets, events and comfort noise apart (the earliest of equals), its codec where known, and
+    its timestamp step; (None, None, 0) where there was no media."""
+    events = event_types(row, meanings)
+    best: tuple[int, int] | None = None
+    most = 0
+    for payload_type, packets, _, step in type_entries(row):
+        if packets > most and payload_type not in events and meanings.meaning(payload_type) != COMFORT_NOISE:
+            most = packets
+            best = (payload_type, step)
+    if best is None:
+        return None, None, 0
+    return best[0], meanings.codecs.get(best[0]), best[1]
+
+
+def duration_ms(timestamp_units: int, clock_rate: int) -> int | float:
+    """A span of RTP timestamps in milliseconds, whole where it is."""
+    if timestamp_units * 1000 % clock_rate == 0:
+        return timestamp_units * 1000 // clock_rate
+    return round(timestamp_units * 1000 / clock_rate, 3)
+
+
+def jitter_fields(row: Sequence[int], jitter: Sequence[float]) -> dict[str, float | None]:
+    """`jitter_ms`: J after the last sample, its mean and its maximum over all; None each without a sample."""
+    samples = row[S_SAMPLES]
+    if not samples:
+        return {"last": None, "mean": None, "max": None}
+    return {
+        "last": round(jitter[J_LAST], 6),
+        "mean": round(jitter[J_SUM] / samples, 6),
+        "max": round(jitter[J_MAX], 6),
+    }
+
+
+def stream_fields(
+    row: Sequence[int],
+    jitter: Sequence[float],
+    meanings: PayloadMap,
+    digits: DigitLog | None,
+    reports: ReportLog | None,
+) -> dict[str, object]:
+    """The fields of a stream record that come from its packets, in the order of docs/output.md.
+
+    `row` is the stream's state, `jitter` its three figures, `meanings` the payload map in force last.
+    """
+    src, dst, ssrc = ends(row)
+    _, codec, step = main_type(row, meanings)
+    clock_rate = codec.clock_rate if codec is not None and codec.clock_rate > 0 else None
+    packets, wanted = row[S_PACKETS], expected(row)
+    lost = wanted - packets
+    first_seq = row[S_LOWEST] & 0xFFFF
+    return {
+        "id": row[S_RECORD],
+        "ssrc": f"0x{ssrc:08x}",
+        "src": endpoint(src),
+        "dst": endpoint(dst),
+        "transport": "udp",
+        "payload_types": payload_types(row),
+        "codec": codec.name if codec is not None else None,
+        "clock_rate": clock_rate,
+        "ptime_ms": duration_ms(step, clock_rate) if step and clock_rate else None,
+        "media": codec.media if codec is not None else None,
+        "packets": packets,
+        "bytes": row[S_BYTES],
+        "expected": wanted,
+        "lost": lost,
+        "loss_pct": round(100.0 * lost / wanted, 4) if wanted else None,
+        "duplicates": duplicates(row),
+        "reordered": row[S_REORDERED],
+        "restarts": row[S_RESTARTS],
+        "stray": stray(row),
+        "ts_jumps": row[S_TS_JUMPS],
+        "jitter_ms": jitter_fields(row, jitter),
+        "max_gap_ms": round(row[S_MAX_GAP_NS] / 1e6, 6) if packets > 1 else None,
+        "first": time_text(row[S_FIRST_NS]),
+        "last": time_text(row[S_LAST_NS]),
+        "first_ns": row[S_FIRST_NS],
+        "last_ns": row[S_LAST_NS],
+        "dtmf": digits.text(event_types(row, meanings)) if digits is not None else None,
+        "rtcp": reports.record(first_seq, clock_rate) if reports is not None else None,
+    }

@@ -1,0 +1,440 @@
+"""The stream table: every RTP stream from its first packet on, found by content alone.
+
+It owns the rows, their index and the payload maps, runs the kernels of `kernels.rtp`, and takes what they hand out (new
+streams, RTCP, events). Which call a stream belongs to is not its business.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from lippycat_core.addresses import Endpoint
+from lippycat_core.columns import F64, I64
+from lippycat_core.interfaces.dissect import Segment
+from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
+from lippycat_voip.codecs import CodecLine, PayloadMap
+from lippycat_voip.dtmf import DigitLog
+from lippycat_voip.kernels.rtcp import reports
+from lippycat_voip.kernels.rtp import advance, gather, reindex
+from lippycat_voip.rtcp import ReportLog
+from lippycat_voip.stream_columns import (
+    ANNOUNCED,
+    C_ROW,
+    C_TS_NS,
+    C_WIDTH,
+    CLOSED,
+    CONFIRMED,
+    EMPTY,
+    H_CELLS,
+    H_DIGITS,
+    H_EVENTS,
+    H_FILL,
+    H_FREE,
+    H_NEXT,
+    H_ROWS,
+    H_SLOT,
+    H_WIDTH,
+    IN_USE,
+    INDEXED,
+    J_WIDTH,
+    KEY_WORDS,
+    MAP_WIDTH,
+    R_ABOUT,
+    R_KIND,
+    R_WIDTH,
+    REPORT_ROOM,
+    S_DUPLICATES,
+    S_EXPIRE_NS,
+    S_FIRST_NS,
+    S_FLAGS,
+    S_HASH,
+    S_HELD,
+    S_KEY,
+    S_LAST_NS,
+    S_MAP,
+    S_NEXT_FREE,
+    S_PACKETS,
+    S_RECORD,
+    S_STRAY,
+    S_WIDTH,
+    SENDER,
+    SLOT_LIMIT,
+    STOP_EVENTS,
+    STOP_INDEX,
+    STOP_NEW,
+    STOP_ROWS,
+    STOP_RTCP,
+    TOMB,
+)
+from lippycat_voip.stream_records import ends, stream_fields
+
+KERNELS: tuple[Kernel, ...] = (gather, advance, reindex, reports)
+"""What `StreamTable.bind` asks a kernel set for."""
+
+FIRST_ROWS = 256
+MAX_MAPS = 4096
+CANDIDATE_IDLE_NS = 32_000_000_000  # a candidate that was never confirmed is forgotten after so much packet time
+EVICTED_SHARE = 16  # a full table gives up one row in so many at once
+END = 2**63 - 1
+
+
+class StreamTable:
+    """Up to `max_streams` streams by slot number.
+
+    `on_new(slot)` is called for each new stream before its first packet is counted, so that `announce` may set its payload
+    map in time; `on_evict(slot)` before a slot is given up for want of room, while its numbers can still be read.
+    """
+
+    def __init__(
+        self,
+        max_streams: int = 200_000,
+        on_new: Callable[[int], None] | None = None,
+        on_evict: Callable[[int], None] | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self.max_streams = max(1, min(max_streams, SLOT_LIMIT - 1))
+        self.evicted = 0
+        self.rtcp_packets = 0
+        self._on_new = on_new
+        self._on_evict = on_evict
+        # The hash decides places in the index only, never a result; unknown to whoever sends the packets.
+        self._seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed & 0xFFFFFFFF
+        rows = min(FIRST_ROWS, self.max_streams)
+        self._state: I64 = np.zeros(rows * S_WIDTH, np.int64)
+        self._jitter: F64 = np.zeros(rows * J_WIDTH, np.float64)
+        self._index: I64 = np.full(4 * FIRST_ROWS, EMPTY, np.int64)
+        self._head: I64 = np.zeros(H_WIDTH, np.int64)
+        self._cells: I64 = np.zeros(256 * C_WIDTH, np.int64)
+        self._report_rows: I64 = np.zeros(REPORT_ROOM * R_WIDTH, np.int64)
+        self._head[H_FREE] = -1
+        self._maps = [PayloadMap()]
+        self._map_ids: dict[tuple[CodecLine, ...], int] = {(): 0}
+        self._map_cells: I64 = np.array(self._maps[0].cells(), np.int64)
+        self._digits: dict[int, DigitLog] = {}
+        self._reports: dict[int, ReportLog] = {}
+        self._by_source: dict[int, dict[int, None] | int] = {}
+        self._segment: Segment | None = None
+        self.bind(Interpreted())
+
+    # -- kernels and their tables ------------------------------------------------------------------------------------
+
+    def bind(self, kernels: KernelSet) -> None:
+        """Take the runnable kernels; state is kept."""
+        self._kernels = kernels
+        self._gather = kernels[gather]
+        self._advance = kernels[advance]
+        self._reindex = kernels[reindex]
+        self._read_reports = kernels[reports]
+        self._view_tables()
+
+    def _view_tables(self) -> None:
+        view = self._kernels.view
+        self._tables = (
+            view(self._cells),
+            view(self._state),
+            view(self._jitter),
+            view(self._index),
+            view(self._head),
+            view(self._map_cells),
+        )
+        self._mem = memoryview(self._state.data)
+        self._top = memoryview(self._head.data)
+
+    def _grow_rows(self) -> None:
+        rows = len(self._state) // S_WIDTH
+        more = min(2 * rows, self.max_streams)
+        self._state = np.concatenate((self._state, np.zeros((more - rows) * S_WIDTH, np.int64)))
+        self._jitter = np.concatenate((self._jitter, np.zeros((more - rows) * J_WIDTH, np.float64)))
+        self._view_tables()
+
+    def _rebuild_index(self) -> None:
+        rows = self._top[H_ROWS]
+        flags = self._state[S_FLAGS : rows * S_WIDTH : S_WIDTH]
+        live = int(np.count_nonzero(flags & INDEXED))
+        places = len(self._index)
+        while live * 4 > places:
+            places *= 2
+        self._index = np.full(places, EMPTY, np.int64)
+        self._view_tables()
+        self._top[H_FILL] = self._reindex(self._tables[1], rows, self._tables[3])
+
+    # -- packets -----------------------------------------------------------------------------------------------------
+
+    def load(self, segment: Segment, base: int) -> int:
+        """Take the RTP and RTCP rows of a segment, whose kinds count from `base`, and return how many cells they made.
+
+        Every cell of the segment before must have been counted (`advance()`).
+        """
+        batch = segment.batch
+        rows = segment.end - segment.begin
+        if rows * C_WIDTH > len(self._cells):
+            self._cells = np.zeros(max(rows * C_WIDTH, 2 * len(self._cells)), np.int64)
+            self._view_tables()
+        views = batch.views
+        count = self._gather(
+            views.slab,
+            views.frame,
+            views.net,
+            views.transport,
+            views.route,
+            segment.begin,
+            segment.end,
+            batch.first_record,
+            base,
+            self._seed,
+            self._tables[0],
+        )
+        self._segment = segment
+        self._top[H_NEXT] = 0
+        self._top[H_CELLS] = count
+        return count
+
+    def advance(self, until_record: int = END) -> None:
+        """Count the loaded packets whose record number is below `until_record`."""
+        while True:
+            stop = self._advance(*self._tables, until_record)
+            if self._top[H_DIGITS]:
+                self._take_events()
+            if stop == STOP_NEW:
+                self._begin(self._top[H_SLOT])
+            elif stop == STOP_RTCP:
+                self._take_rtcp(self._top[H_SLOT])
+            elif stop == STOP_ROWS:
+                if len(self._state) // S_WIDTH < self.max_streams:
+                    self._grow_rows()
+                else:
+                    self._evict()
+            elif stop == STOP_INDEX:
+                self._rebuild_index()
+            elif stop != STOP_EVENTS:
+                return
+
+    def _begin(self, slot: int) -> None:
+        key = self._source_key(slot)
+        there = self._by_source.get(key)
+        if there is None:
+            self._by_source[key] = slot
+        elif isinstance(there, int):
+            self._by_source[key] = {there: None, slot: None}
+        else:
+            there[slot] = None
+        if self._on_new is not None:
+            self._on_new(slot)
+
+    def _take_events(self) -> None:
+        top = self._top
+        for at in range(H_EVENTS, H_EVENTS + 4 * top[H_DIGITS], 4):
+            slot, code = top[at], top[at + 3]
+            log = self._digits.get(slot)
+            if log is None:
+                log = self._digits[slot] = DigitLog()
+            log.add(top[at + 1], top[at + 2], code >> 4, code & 15)
+        top[H_DIGITS] = 0
+
+    # -- RTCP --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _fold(src: Endpoint, dst: Endpoint, ssrc: int) -> int:
+        """Both addresses (IPv6 folded: the row is compared again) and the SSRC as one number."""
+        a = src[0] ^ src[1] ^ src[2] ^ src[3]
+        b = dst[0] ^ dst[1] ^ dst[2] ^ dst[3]
+        return a << 64 | b << 32 | ssrc
+
+    def _source_key(self, slot: int) -> int:
+        return self._fold(*self.key(slot))
+
+    def _find_source(self, src: Endpoint, dst: Endpoint, ssrc: int) -> int | None:
+        """The stream of `ssrc` from `src`'s address to `dst`'s, given the ports that its RTCP uses: first one with the RTP
+        ports that belong to those (RFC 3550, 11; RFC 5761), else the newest."""
+        there = self._by_source.get(self._fold(src, dst, ssrc))
+        if there is None:
+            return None
+        best: int | None = None
+        for slot in (there,) if isinstance(there, int) else reversed(list(there)[-REPORT_ROOM:]):
+            a, b, _ = self.key(slot)
+            if a[:4] != src[:4] or b[:4] != dst[:4]:
+                continue
+            if src[4] - a[4] in (0, 1) and dst[4] - b[4] in (0, 1):
+                return slot
+            if best is None:
+                best = slot
+        return best
+
+    def _report_log(self, slot: int) -> ReportLog:
+        log = self._reports.get(slot)
+        if log is None:
+            log = self._reports[slot] = ReportLog()
+        return log
+
+    def _take_rtcp(self, cell: int) -> None:
+        assert self._segment is not None
+        batch = self._segment.batch
+        row, ts_ns = int(self._cells[cell * C_WIDTH + C_ROW]), int(self._cells[cell * C_WIDTH + C_TS_NS])
+        net, transport = batch.net, batch.transport
+        off, length = int(transport.pay_off[row]), int(transport.pay_len[row])
+        self.rtcp_packets += 1
+        out = self._kernels.view(self._report_rows)
+        count = self._read_reports(batch.views.slab, off, length, out)
+        if not count:
+            return
+        src = (int(net.src0[row]), int(net.src1[row]), int(net.src2[row]), int(net.src3[row]), int(transport.sport[row]))
+        dst = (int(net.dst0[row]), int(net.dst1[row]), int(net.dst2[row]), int(net.dst3[row]), int(transport.dport[row]))
+        told: set[int] = set()
+        for at in range(0, count * R_WIDTH, R_WIDTH):
+            said = self._report_rows[at : at + R_WIDTH].tolist()
+            sender = said[R_KIND] == SENDER
+            slot = self._find_source(src, dst, said[R_ABOUT]) if sender else self._find_source(dst, src, said[R_ABOUT])
+            if slot is None:
+                continue
+            log = self._report_log(slot)
+            told.add(slot)
+            if sender:
+                log.sender_report(said, ts_ns)
+            else:
+                log.block(said, ts_ns)
+        for slot in told:
+            self._reports[slot].datagrams += 1
+
+    # -- what an owner reads -----------------------------------------------------------------------------------------
+
+    def key(self, slot: int) -> tuple[Endpoint, Endpoint, int]:
+        """Source, destination and SSRC."""
+        at = slot * S_WIDTH
+        return ends(self._mem[at + S_KEY : at + S_KEY + KEY_WORDS].tolist())
+
+    def first_ns(self, slot: int) -> int:
+        """Capture time of the first packet."""
+        return self._mem[slot * S_WIDTH + S_FIRST_NS]
+
+    def last_ns(self, slot: int) -> int:
+        """Highest capture time of a packet so far."""
+        return self._mem[slot * S_WIDTH + S_LAST_NS]
+
+    def record_id(self, slot: int) -> int:
+        """Record number of the first packet."""
+        return self._mem[slot * S_WIDTH + S_RECORD]
+
+    def packets(self, slot: int) -> int:
+        """Packets with different extended sequence numbers."""
+        return self._mem[slot * S_WIDTH + S_PACKETS]
+
+    def received(self, slot: int) -> int:
+        """All RTP packets of the stream, duplicates and stray ones included."""
+        at, mem = slot * S_WIDTH, self._mem
+        return mem[at + S_PACKETS] + mem[at + S_DUPLICATES] + mem[at + S_STRAY] + (1 if mem[at + S_HELD] >= 0 else 0)
+
+    def announced(self, slot: int) -> bool:
+        """Whether SDP announced it."""
+        return self._mem[slot * S_WIDTH + S_FLAGS] & ANNOUNCED != 0
+
+    def confirmed(self, slot: int) -> bool:
+        """Whether the heuristic took it for RTP."""
+        return self._mem[slot * S_WIDTH + S_FLAGS] & CONFIRMED != 0
+
+    def live(self) -> Iterator[int]:
+        """All slots in use, ascending."""
+        rows = self._top[H_ROWS]
+        yield from np.flatnonzero(self._state[S_FLAGS : rows * S_WIDTH : S_WIDTH] & IN_USE).tolist()
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._state[S_FLAGS : self._top[H_ROWS] * S_WIDTH : S_WIDTH] & IN_USE))
+
+    def rtcp_datagrams(self, slot: int) -> int:
+        """RTCP datagrams that said something about the stream."""
+        log = self._reports.get(slot)
+        return log.datagrams if log is not None else 0
+
+    def record(self, slot: int) -> dict[str, object]:
+        """The fields of the stream record that come from packets (see `stream_records.stream_fields`)."""
+        at = slot * S_WIDTH
+        row: list[int] = self._mem[at : at + S_WIDTH].tolist()
+        jitter: list[float] = self._jitter[slot * J_WIDTH : (slot + 1) * J_WIDTH].tolist()
+        return stream_fields(row, jitter, self._maps[row[S_MAP]], self._digits.get(slot), self._reports.get(slot))
+
+    # -- what an owner decides ---------------------------------------------------------------------------------------
+
+    def codec_map(self, codecs: tuple[CodecLine, ...]) -> int:
+        """The number of the payload map of these rtpmaps; map 0 has the static types of RFC 3551 only.
+
+        Equal tuples get the same number. Past `MAX_MAPS` different ones the answer is 0.
+        """
+        number = self._map_ids.get(codecs)
+        if number is None:
+            if len(self._maps) >= MAX_MAPS:
+                return 0
+            number = self._map_ids[codecs] = len(self._maps)
+            self._maps.append(PayloadMap(codecs))
+            if (number + 1) * MAP_WIDTH > len(self._map_cells):
+                self._map_cells = np.concatenate((self._map_cells, np.zeros_like(self._map_cells)))
+                self._view_tables()
+            self._map_cells[number * MAP_WIDTH : (number + 1) * MAP_WIDTH] = self._maps[number].cells()
+        return number
+
+    def announce(self, slot: int, map_id: int) -> None:
+        """SDP announced the stream; from its next packet on types mean what `codec_map` number `map_id` says."""
+        self._mem[slot * S_WIDTH + S_FLAGS] |= ANNOUNCED
+        self._mem[slot * S_WIDTH + S_MAP] = map_id
+
+    def expire_at(self, slot: int, ns: int) -> None:
+        """A packet of this key later than `ns` of packet time begins a new stream; 0 takes that back."""
+        self._mem[slot * S_WIDTH + S_EXPIRE_NS] = ns
+
+    def close(self, slot: int) -> None:
+        """The next packet of this key begins a new stream; the numbers of this one can be read until `release`."""
+        self._mem[slot * S_WIDTH + S_FLAGS] |= CLOSED
+
+    def release(self, slot: int) -> None:
+        """Free the slot; its number may be used again at once."""
+        at, mem = slot * S_WIDTH, self._mem
+        flags = mem[at + S_FLAGS]
+        if not flags & IN_USE:
+            return
+        if flags & INDEXED:
+            index = memoryview(self._index.data)
+            mask, entry = len(index) - 1, mem[at + S_HASH] * SLOT_LIMIT + slot
+            place = mem[at + S_HASH] & mask
+            while index[place] != entry:
+                place = (place + 1) & mask
+            index[place] = TOMB
+        key = self._source_key(slot)
+        there = self._by_source.get(key)
+        if isinstance(there, dict):
+            there.pop(slot, None)
+            if not there:
+                del self._by_source[key]
+        elif there == slot:
+            del self._by_source[key]
+        self._digits.pop(slot, None)
+        self._reports.pop(slot, None)
+        mem[at + S_FLAGS] = 0
+        mem[at + S_NEXT_FREE] = self._top[H_FREE]
+        self._top[H_FREE] = slot
+
+    # -- house-keeping -----------------------------------------------------------------------------------------------
+
+    def sweep(self, now_ns: int) -> list[int]:
+        """Release what was neither announced nor confirmed and has been idle for 32 s of packet time; those slots."""
+        rows = self._top[H_ROWS]
+        flags = self._state[S_FLAGS : rows * S_WIDTH : S_WIDTH]
+        last_ns = self._state[S_LAST_NS : rows * S_WIDTH : S_WIDTH]
+        lone = flags & (IN_USE | ANNOUNCED | CONFIRMED) == IN_USE
+        slots: list[int] = np.flatnonzero(lone & (last_ns < now_ns - CANDIDATE_IDLE_NS)).tolist()
+        for slot in slots:
+            self.release(slot)
+        return slots
+
+    def _evict(self) -> None:
+        """Give up the oldest: candidates first, then closed streams, then the others, each by last packet."""
+        rows = self._top[H_ROWS]
+        flags = self._state[S_FLAGS : rows * S_WIDTH : S_WIDTH]
+        last_ns = self._state[S_LAST_NS : rows * S_WIDTH : S_WIDTH]
+        rank = np.where(flags & (ANNOUNCED | CONFIRMED) == 0, 0, np.where(flags & CLOSED, 1, 2))
+        order = np.lexsort((np.arange(rows), last_ns, rank))
+        for slot in order[: max(1, self.max_streams // EVICTED_SHARE)].tolist():
+            if self._on_evict is not None:
+                self._on_evict(slot)
+            self.release(slot)
+            self.evicted += 1
