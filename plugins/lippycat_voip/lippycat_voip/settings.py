@@ -1,0 +1,15 @@
+"""The settings section `voip`: which there are, their defaults and ranges. Imported whenever settings are read: nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class VoipSettings:
+    """What holds for every run; options of `lc sniff voip` go first."""
+
+    sip_user: tuple[str, ...] = ()  # users whose calls are wanted; none: all
+    rtp_heuristic: bool = True  # list streams that no SDP announced
+    max_calls: int = field(default=100_000, metadata={"low": 1, "high": 10_000_000})
+    max_streams: int = field(default=200_000, metadata={"low": 1, "high": 10_000_000})
