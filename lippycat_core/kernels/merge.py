@@ -7,6 +7,7 @@ file's number. A file's own records keep their order, whatever their times.
 from __future__ import annotations
 
 from lippycat_core.columns import I64, U8, Frame
+from lippycat_core.kernels.copy import copy_bytes
 
 # -- where a file's records lie in the pool: int64 -------------------------------------------------------------------
 C_NEXT = 0  # pool row of its next record
@@ -71,8 +72,7 @@ def merge(
         if caplen > nbytes - pos:
             break
         begin = int(cursors[cursor + C_BYTES]) + int(source.off[at])
-        for i in range(caplen):
-            slab[pos + i] = pool[begin + i]
+        copy_bytes(slab, pos, pool, begin, caplen)
         frame.ts_ns[row] = source.ts_ns[at]
         frame.off[row] = pos
         frame.caplen[row] = caplen
