@@ -80,7 +80,8 @@ class Ladder:
             label = _stream_label(record) if is_stream else _message_label(record)
             drawn.append(self._arrow(ns, record, label, "═" if is_stream else "─"))
         if self._left_out:
-            drawn.append(f"({self._left_out} more endpoints than fit in {self._total} columns: their lines name both ends)")
+            note = f"({self._left_out} more endpoints than fit in {self._total} columns: their lines name both ends)"
+            drawn.append(cut(note, self._total))
         return drawn
 
     def _header(self) -> str:

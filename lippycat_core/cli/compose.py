@@ -1,0 +1,133 @@
+"""From options and settings to a run: the shared way from a command's arguments to its exit code, for plugins' commands too.
+
+A command makes a `Setup`, its dissectors and its sinks, and calls `analyse`; what the result was is said by `Result.report`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lippycat_core.builtin.files import expand, open_source
+from lippycat_core.cli.kernels import compiler_for, needed
+from lippycat_core.cli.options import Input, Run
+from lippycat_core.cli.progress import ProgressLine
+from lippycat_core.cli.signals import StopRequest
+from lippycat_core.errors import UsageError
+from lippycat_core.filters import CaptureFilter
+from lippycat_core.flows import FlowTable
+from lippycat_core.fragments import FragmentTable
+from lippycat_core.hookspecs import RunInfo
+from lippycat_core.host.discovery import Host
+from lippycat_core.host.settings import Settings, load_settings
+from lippycat_core.interfaces.capture import Progress
+from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.sink import Sink
+from lippycat_core.kernelset import Interpreted
+from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
+from lippycat_core.printable import printable
+from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sessions import SessionDissector
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended, and what it means for the process."""
+
+    outcome: Outcome
+    stop_code: int
+    tolerant: bool
+    failed_plugins: bool
+
+    def report(self) -> int:
+        """Name what was wrong with the input on standard error and return the exit code (docs/output.md)."""
+        for fault in self.outcome.faults:
+            say(f"{fault.source}: {fault.what}: {fault.detail}; what came before it is reported")
+        if self.stop_code:
+            return self.stop_code
+        return 1 if self.failed_plugins or (self.outcome.faults and not self.tolerant) else 0
+
+
+class Setup:
+    """What a command and its plugins share: the settings, the host of plugins, and the input that was asked for.
+
+    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. UsageError where no
+    input is named, SettingError where a setting is wrong, InputError where an input cannot be read.
+    """
+
+    def __init__(self, command: str, source: Input, run: Run, flags: Mapping[str, object] | None = None) -> None:
+        if not source.read_file:
+            raise UsageError(f"nothing to read: name a capture file with `lc {command} -r FILE` (- is standard input)")
+        self._command = command
+        self._source = source
+        self._run = run
+        self._problems = 0
+        own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
+        self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config)
+        self.host = Host(self.settings, self._problem)
+
+    @cached_property
+    def files(self) -> list[str]:
+        """The input files that the options mean."""
+        return expand(self._source.read_file)
+
+    def _problem(self, line: str) -> None:
+        """A plugin that had to be left out: said, and kept in mind for the exit code."""
+        self._problems += 1
+        say(line)
+
+    def _dissector_raised(self, name: str, error: BaseException) -> None:
+        reason = " ".join(str(error).split())
+        self._problem(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+
+    def analyse(
+        self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
+    ) -> Result:
+        """Read the input through `dissectors` into `sinks`. The first SIGINT or SIGTERM ends the input early."""
+        info = RunInfo(tuple(self._source.read_file), self._command, tuple(dissector.name for dissector in dissectors))
+        kernels = Interpreted()
+        expression = self._source.capture_filter
+        capture_filter = None if expression is None else CaptureFilter(expression)
+        bulk = [d if isinstance(d, BulkDissector) else SessionDissector(d, self._dissector_raised) for d in dissectors]
+        flows = FlowTable(kernels)
+        parts = Parts(
+            open_source(self.files, kernels),
+            bulk,
+            [*sinks, *self.host.hooks.sinks(info)],
+            flows,
+            FragmentTable(),
+            TcpReassembly(flows, bulk),
+            capture_filter,
+            self.host.hooks.for_run(info),
+        )
+        wanted = needed(bulk, filtered=capture_filter is not None)
+        compiler = compiler_for(self.host, self.files)
+        line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
+
+        def progress(done: Progress, packets: int) -> None:
+            if compiler is not None:
+                compiler.note(done.bytes_done)
+            if line is not None:
+                line(done, packets)
+
+        settings = self.settings
+        with StopRequest() as stop:
+            pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, stop, progress)
+            try:
+                outcome = Pipeline(parts, pace, Speed(kernels, compiler, wanted, self._problem_of_speed)).run()
+            finally:
+                if line is not None:
+                    line.close()
+                if compiler is not None:
+                    compiler.close()
+        return Result(outcome, stop.exit_code if outcome.stopped else 0, self._source.tolerate_truncation, self._problems > 0)
+
+    def _problem_of_speed(self, reason: str) -> None:
+        say(f"{reason}; the run goes on interpreted, which is slower")
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    print(f"lc: {printable(' '.join(message.split()))}", file=sys.stderr)

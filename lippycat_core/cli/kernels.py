@@ -1,0 +1,108 @@
+"""Which kernels a run needs, and whether they are worth compiling."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from lippycat_core.filters import CaptureFilter
+from lippycat_core.flows import FlowTable
+from lippycat_core.fragments import FragmentTable
+from lippycat_core.host.discovery import Host
+from lippycat_core.interfaces.compiler import Compiler
+from lippycat_core.interfaces.dissect import BulkDissector
+from lippycat_core.kernels.account import keep, tally
+from lippycat_core.kernels.decode import decode
+from lippycat_core.kernels.merge import merge
+from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
+from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.routing import Router
+
+SMALL_BYTES = 4 * 1024 * 1024
+"""Inputs up to this size run interpreted from end to end: importing a compiler and loading its cache takes as long as that
+(0.5 s; some 20,000 packets of 200 bytes)."""
+
+EXPANSION = 5
+"""How much larger a compressed capture is taken to be than its file."""
+
+
+class Stage(Protocol):
+    """What names the kernels that it binds."""
+
+    kernels: ClassVar[tuple[Kernel, ...]]
+
+
+class PatientCompiler:
+    """A compiler that does nothing until the input has proved to be large; then it is the one it was given.
+
+    An input of known size is judged at once, a pipe while it is read: `note` is told how far the run is.
+    """
+
+    def __init__(self, compiler: Compiler, known_bytes: int | None) -> None:
+        self._compiler = compiler
+        self._seen_bytes = known_bytes or 0
+        self._started = False
+        self.name = compiler.name
+
+    def note(self, bytes_done: int) -> None:
+        """The run has read so many bytes."""
+        self._seen_bytes = max(self._seen_bytes, bytes_done)
+
+    def ready(self, kernels: Sequence[Kernel]) -> bool:
+        """Whether the input is large and its kernels lie compiled; where it is large and they do not, begin to."""
+        if self._seen_bytes < SMALL_BYTES:
+            return False
+        if self._compiler.ready(kernels):
+            return True
+        if not self._started:
+            self._started = True
+            self._compiler.start(kernels)
+        return False
+
+    def load(self, kernels: Sequence[Kernel]) -> KernelSet:
+        """The kernels as machine code."""
+        return self._compiler.load(kernels)
+
+    def start(self, kernels: Sequence[Kernel]) -> None:
+        """Begin to fill the cache whatever the size."""
+        self._started = True
+        self._compiler.start(kernels)
+
+    def close(self) -> None:
+        """End the compiler."""
+        self._compiler.close()
+
+
+def compiler_for(host: Host, files: Sequence[str]) -> PatientCompiler | None:
+    """The compiler that the settings choose, which waits until the input is worth it; None where there is none, or where
+    nothing of that size can come. A compiler asked for by name is not spared by a small input."""
+    size = input_bytes(files)
+    forced = host.settings.origin("compiler") != "default" and host.settings["compiler"] not in ("auto", "pure", "off")
+    if not forced and size is not None and size < SMALL_BYTES:
+        return None
+    provider = host.choose("compiler")
+    if provider is None:
+        return None
+    return PatientCompiler(provider.open(cache_dir=host.settings["cache_dir"]), SMALL_BYTES if forced else size)
+
+
+def input_bytes(files: Sequence[str]) -> int | None:
+    """About how many bytes of packets `files` hold; None where one is no regular file, so that nobody can know."""
+    total = 0
+    for file in files:
+        if not os.path.isfile(file):
+            return None
+        size = os.path.getsize(file)
+        total += size * EXPANSION if file.endswith((".gz", ".zst")) else size
+    return total
+
+
+def needed(dissectors: Sequence[BulkDissector], *, filtered: bool) -> list[Kernel]:
+    """Every kernel that a run with these dissectors may ask for, each once; `filtered` where a capture filter is set."""
+    stages: list[type[Stage]] = [FlowTable, FragmentTable, TcpReassembly, Router]
+    if filtered:
+        stages.append(CaptureFilter)
+    loop = (walk_pcap, walk_pcapng, merge, decode, keep, tally)
+    return list(dict.fromkeys([*loop, *(kernel for stage in (*stages, *dissectors) for kernel in stage.kernels)]))

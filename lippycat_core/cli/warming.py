@@ -1,0 +1,31 @@
+"""What `lc plugins --warm` does: every kernel of the core and the installed dissectors is compiled now."""
+
+from __future__ import annotations
+
+import time
+
+from lippycat_core.cli.compose import say
+from lippycat_core.cli.kernels import needed
+from lippycat_core.errors import DriverUnfit
+from lippycat_core.host.discovery import Host
+from lippycat_core.host.settings import load_settings
+from lippycat_core.interfaces.dissect import BulkDissector
+
+
+def warm_up(config: str | None) -> int:
+    """Compile and say how long it took. DriverUnfit where there is no compiler."""
+    settings = load_settings(config=config)
+    host = Host(settings, say)
+    provider = host.choose("compiler")
+    if provider is None:
+        raise DriverUnfit("no compiler to warm up: pip install lippycat-simd, and leave the setting compiler on auto")
+    begin = time.perf_counter()
+    bulk = [dissector for dissector in host.dissectors() if isinstance(dissector, BulkDissector)]
+    kernels = needed(bulk, filtered=True)
+    compiler = provider.open(cache_dir=settings["cache_dir"])
+    try:
+        compiler.load(kernels)
+    finally:
+        compiler.close()
+    print(f"{len(kernels)} kernels compiled by {provider.name} in {time.perf_counter() - begin:.1f} s")
+    return 0
