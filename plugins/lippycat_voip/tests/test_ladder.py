@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from lippycat_voip.ladder import draw
 from made_up import BEGIN, HOSTILE, message, stream
