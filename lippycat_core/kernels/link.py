@@ -111,11 +111,11 @@ def loopback(slab: U8, pos: int, end: int) -> tuple[int, int]:
 def unwrap(slab: U8, ethertype: int, pos: int, end: int) -> tuple[int, int]:
     """Go through tags, labels, sessions and bridged frames to IPv4 or IPv6, or to the status that ends the way."""
     for _ in range(MAX_TAGS):
-        if ethertype == IPV4 or ethertype == IPV6 or ethertype < 0:
+        if ethertype in (IPV4, IPV6) or ethertype < 0:
             return ethertype, pos
-        if ethertype == VLAN or ethertype == QINQ or ethertype == QINQ_9100 or ethertype == QINQ_9200:
+        if ethertype in (VLAN, QINQ, QINQ_9100, QINQ_9200):
             ethertype, pos = vlan(slab, pos, end)
-        elif ethertype == MPLS or ethertype == MPLS_MULTICAST:
+        elif ethertype in (MPLS, MPLS_MULTICAST):
             ethertype, pos = mpls(slab, ethertype, pos, end)
         elif ethertype == PPPOE_SESSION:
             ethertype, pos = pppoe(slab, pos, end)
@@ -187,6 +187,6 @@ def ppp(slab: U8, pos: int, end: int) -> tuple[int, int]:
         return IPV4, pos
     if protocol == PPP_IPV6:
         return IPV6, pos
-    if protocol == PPP_MPLS or protocol == PPP_MPLS_MULTICAST:
+    if protocol in (PPP_MPLS, PPP_MPLS_MULTICAST):
         return MPLS, pos
     return -OTHER, pos

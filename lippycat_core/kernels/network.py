@@ -66,7 +66,7 @@ def ipv6(slab: U8, pos: int, end: int, wire_end: int) -> tuple[int, int, int, in
     payload = pos + 40
     for _ in range(MAX_EXTENSIONS):
         extension = protocol
-        if extension == HOP_BY_HOP or extension == ROUTING or extension == DESTINATION_OPTIONS:
+        if extension in (HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS):
             unit, extra = 8, 1
         elif extension == AUTHENTICATION:
             unit, extra = 4, 2

@@ -87,7 +87,7 @@ def erspan_iii(slab: U8, pos: int, end: int) -> tuple[int, int]:
 def udp_tunnel(slab: U8, sport: int, dport: int, pos: int, end: int, wire_end: int) -> tuple[int, int]:
     """IPv4 or IPv6 and its place inside the UDP payload at `pos`, TRUNCATED_HEADER (negated) for a tunnel whose inside
     the snap length cut, else NO_TUNNEL."""
-    if dport == VXLAN_PORT or dport == VXLAN_LINUX_PORT:
+    if dport in (VXLAN_PORT, VXLAN_LINUX_PORT):
         ethertype, inner = vxlan(slab, pos, end)
     elif dport == GENEVE_PORT:
         ethertype, inner = geneve(slab, pos, end)
@@ -100,7 +100,7 @@ def udp_tunnel(slab: U8, sport: int, dport: int, pos: int, end: int, wire_end: i
     ethertype, inner = unwrap(slab, ethertype, inner, end)
     if ethertype == -TRUNCATED_HEADER and end < wire_end:
         return ethertype, inner
-    if (ethertype == IPV4 or ethertype == IPV6) and begins_ip(slab, ethertype, inner, end, wire_end):
+    if ethertype in (IPV4, IPV6) and begins_ip(slab, ethertype, inner, end, wire_end):
         return ethertype, inner
     return NO_TUNNEL, pos
 
