@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lippycat_core.builtin.files import expand, open_source
+from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import compiler_for, needed
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
@@ -29,7 +30,7 @@ from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.printable import printable
 from lippycat_core.reassembly import TcpReassembly
-from lippycat_core.sessions import SessionDissector
+from lippycat_core.sessions import Sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Result:
     outcome: Outcome
     stop_code: int
     tolerant: bool
-    failed_plugins: bool
+    dissector_failed: bool
 
     def report(self) -> int:
         """Name what was wrong with the input on standard error and return the exit code (docs/output.md)."""
@@ -47,7 +48,7 @@ class Result:
             say(f"{fault.source}: {fault.what}: {fault.detail}; what came before it is reported")
         if self.stop_code:
             return self.stop_code
-        return 1 if self.failed_plugins or (self.outcome.faults and not self.tolerant) else 0
+        return 1 if self.dissector_failed or (self.outcome.faults and not self.tolerant) else 0
 
 
 class Setup:
@@ -63,24 +64,25 @@ class Setup:
         self._command = command
         self._source = source
         self._run = run
-        self._problems = 0
+        self._dissector_failed = False
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config)
-        self.host = Host(self.settings, self._problem)
+        self.host = Host(self.settings, say)
 
     @cached_property
     def files(self) -> list[str]:
         """The input files that the options mean."""
         return expand(self._source.read_file)
 
-    def _problem(self, line: str) -> None:
-        """A plugin that had to be left out: said, and kept in mind for the exit code."""
-        self._problems += 1
-        say(line)
+    def pcap_writer(self, path: str) -> PcapWriter:
+        """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
+        return PcapWriter(path, Interpreted(), self.files)
 
     def _dissector_raised(self, name: str, error: BaseException) -> None:
+        """The run goes on without it, but what it would have said is missing."""
+        self._dissector_failed = True
         reason = " ".join(str(error).split())
-        self._problem(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        say(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
@@ -90,8 +92,11 @@ class Setup:
         kernels = Interpreted()
         expression = self._source.capture_filter
         capture_filter = None if expression is None else CaptureFilter(expression)
-        bulk = [d if isinstance(d, BulkDissector) else SessionDissector(d, self._dissector_raised) for d in dissectors]
         flows = FlowTable(kernels)
+        bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
+        simple = [dissector for dissector in dissectors if isinstance(dissector, Dissector)]
+        if simple:
+            bulk.append(Sessions(simple, flows, self._dissector_raised))
         parts = Parts(
             open_source(self.files, kernels),
             bulk,
@@ -116,16 +121,18 @@ class Setup:
         with StopRequest() as stop:
             pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, stop, progress)
             try:
-                outcome = Pipeline(parts, pace, Speed(kernels, compiler, wanted, self._problem_of_speed)).run()
+                outcome = Pipeline(parts, pace, Speed(kernels, compiler, wanted, not_compiled)).run()
             finally:
                 if line is not None:
                     line.close()
                 if compiler is not None:
                     compiler.close()
-        return Result(outcome, stop.exit_code if outcome.stopped else 0, self._source.tolerate_truncation, self._problems > 0)
+        return Result(outcome, stop.exit_code if outcome.stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 
-    def _problem_of_speed(self, reason: str) -> None:
-        say(f"{reason}; the run goes on interpreted, which is slower")
+
+def not_compiled(reason: str) -> None:
+    """Why the kernels stay as they are."""
+    say(f"{reason}; the run goes on interpreted, which is slower")
 
 
 def say(message: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
 
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
@@ -26,12 +25,6 @@ SMALL_BYTES = 4 * 1024 * 1024
 
 EXPANSION = 5
 """How much larger a compressed capture is taken to be than its file."""
-
-
-class Stage(Protocol):
-    """What names the kernels that it binds."""
-
-    kernels: ClassVar[tuple[Kernel, ...]]
 
 
 class PatientCompiler:
@@ -101,8 +94,11 @@ def input_bytes(files: Sequence[str]) -> int | None:
 
 def needed(dissectors: Sequence[BulkDissector], *, filtered: bool) -> list[Kernel]:
     """Every kernel that a run with these dissectors may ask for, each once; `filtered` where a capture filter is set."""
-    stages: list[type[Stage]] = [FlowTable, FragmentTable, TcpReassembly, Router]
+    kernels: list[Kernel] = [walk_pcap, walk_pcapng, merge, decode, keep, tally]
+    for stage in (FlowTable, FragmentTable, TcpReassembly, Router):
+        kernels += stage.kernels
     if filtered:
-        stages.append(CaptureFilter)
-    loop = (walk_pcap, walk_pcapng, merge, decode, keep, tally)
-    return list(dict.fromkeys([*loop, *(kernel for stage in (*stages, *dissectors) for kernel in stage.kernels)]))
+        kernels += CaptureFilter.kernels
+    for dissector in dissectors:
+        kernels += dissector.kernels
+    return list(dict.fromkeys(kernels))

@@ -29,8 +29,9 @@ def voip(
         str | None, typer.Option("--call", metavar="CALL_ID", help="Only this call; on a terminal with its ladder.")
     ] = None,
     rtp_heuristic: Annotated[
-        bool, typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content.")
-    ] = True,
+        bool | None,
+        typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content."),
+    ] = None,
     *,
     source: Input,
     run: Run,

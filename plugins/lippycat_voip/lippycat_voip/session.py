@@ -12,6 +12,7 @@ from lippycat_core.builtin.jsonlines import JsonLines
 from lippycat_core.cli.options import Input, Output, Run
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.dissector import VoipDissector, VoipOptions
+from lippycat_voip.settings import VoipSettings
 
 PIPE_COLUMNS = 120
 """Width of text that goes nowhere with a width of its own."""
@@ -29,18 +30,18 @@ def analyse(
     rtp_heuristic: bool | None,
 ) -> int:
     """Run `lc sniff voip` and return its exit code."""
-    flags = {"voip.sip_user": list(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
+    flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
     setup = Setup("sniff voip", source, run, flags)
     as_text = output.chosen(sys.stdout.isatty()) == "text"
-    settings = setup.settings
+    settings = setup.settings.section("voip", VoipSettings)
     options = VoipOptions(
         messages=messages or (as_text and call_id is not None),
         call_id=call_id,
-        sip_users=settings["voip.sip_user"],
+        sip_users=settings.sip_user,
         sip_user_file=sip_user_file,
-        rtp_heuristic=settings["voip.rtp_heuristic"],
-        max_calls=settings["voip.max_calls"],
-        max_streams=settings["voip.max_streams"],
+        rtp_heuristic=settings.rtp_heuristic,
+        max_calls=settings.max_calls,
+        max_streams=settings.max_streams,
     )
     sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
     return setup.analyse([VoipDissector(options)], [sink]).report()
