@@ -1,0 +1,95 @@
+"""Where the messages of a TCP direction begin and end (RFC 3261, 18.3): start line, header section, Content-Length.
+
+Looks at bytes that lie in order in the slab; what waits for more of them is the framer's.
+"""
+
+from __future__ import annotations
+
+from lippycat_core.columns import I64, U8
+from lippycat_voip.columns import M_CONTENT_LENGTH
+from lippycat_voip.kernels.headers import header_field
+from lippycat_voip.kernels.sip import HEADER_LIMIT, empty_line
+from lippycat_voip.kernels.start_line import LONGEST_METHOD, LONGEST_URI, NO_MESSAGE, skip_padding, start_line
+from lippycat_voip.kernels.text import COLON, LF, folded_end, line_end, number, skip_space, trim_space
+
+# What `frame` writes: five int64 fields, the first of which is one of the three answers.
+FOUND, BEGIN, BODY, LENGTH, JUNK, OUT_WIDTH = 0, 1, 2, 3, 4, 5
+NOTHING = 0  # padding at most
+MESSAGE = 1  # a header section from BEGIN to BODY, and LENGTH bytes of body behind it
+PARTIAL = 2  # from BEGIN on perhaps a message: more bytes are needed to tell, or to complete the header section
+MIDLINE = 3  # junk whose line has not ended yet
+
+LONGEST_START_LINE = LONGEST_METHOD + LONGEST_URI + 16
+
+
+def frame(slab: U8, begin: int, end: int, out: I64) -> None:
+    """Find the first message at or after `begin`: writes what it found, where, and how many bytes of junk it passed.
+
+    Junk is passed line by line up to the next start line; padding in front of a line is no junk. LENGTH is -1 where the
+    header section gives no usable Content-Length; the first one counts, as in `kernels.sip`.
+    """
+    junk = 0
+    at = begin
+    body = end
+    length = -1
+    found = NOTHING
+    while True:
+        start = skip_padding(slab, at, end)
+        if start > at:
+            at = start
+            continue
+        if at >= end:
+            break
+        stop = line_end(slab, at, end)
+        long = stop - at > LONGEST_START_LINE
+        if stop == end:
+            found = MIDLINE if long else PARTIAL
+            if long:
+                junk += end - at
+                at = end
+            break
+        form, _, _ = start_line(slab, at, stop)
+        if form != NO_MESSAGE and not long:
+            body, length = header_section(slab, stop + 1, min(end, at + HEADER_LIMIT))
+            if body >= 0:
+                found = MESSAGE
+                break
+            if end - at < HEADER_LIMIT:
+                found = PARTIAL
+                break
+        junk += stop + 1 - at
+        at = stop + 1
+    out[FOUND] = found
+    out[BEGIN] = at
+    out[BODY] = body
+    out[LENGTH] = length
+    out[JUNK] = junk
+
+
+def header_section(slab: U8, begin: int, end: int) -> tuple[int, int]:
+    """Offset of the body behind the header fields at `begin` (-1: no empty line in sight), and the first usable
+    Content-Length (-1: none)."""
+    i = begin
+    length = -1
+    while i < end:
+        name = i
+        while i < end and slab[i] != COLON and slab[i] != LF:
+            i += 1
+        if i >= end:
+            return -1, -1
+        if slab[i] == LF:
+            if empty_line(slab, name, i):
+                return i + 1, length
+            i += 1
+            continue
+        field = header_field(slab, name, trim_space(slab, name, i))
+        value = i + 1
+        i = folded_end(slab, value, end)
+        if field == M_CONTENT_LENGTH and length < 0:
+            value = skip_space(slab, value, i)
+            stop = trim_space(slab, value, i)
+            given, value = number(slab, value, stop)
+            if value == stop:
+                length = given
+        i += 1
+    return -1, -1
