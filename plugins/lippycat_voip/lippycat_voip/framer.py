@@ -30,7 +30,6 @@ from lippycat_voip.kernels.frame import (
     frame,
 )
 from lippycat_voip.kernels.sip import HEADER_LIMIT
-from lippycat_voip.kernels.start_line import LONGEST_PADDING
 
 LARGEST_BODY = 1 << 20
 """A longer Content-Length is not believed: its bytes are searched for the next start line."""
@@ -41,8 +40,9 @@ MOST_HELD = 64 << 20
 _EMPTY_LINE = re.compile(rb"\n\r*\n")
 _TOKEN = rb"[-.!%*_+`'~0-9A-Za-z]{1,64}"
 _URI = rb"[^\0- \x7f]{1,8192}"
-_START = re.compile(
-    rb"SIP/2\.0 [0-9]{3}(?:[ \r\n]|\Z)|" + _TOKEN + rb" (?:(?:sips?|tel|urn):|" + _URI + rb" SIP/2\.0[\r\n])",
+_START = re.compile(rb"SIP/2\.0 [0-9]{3}(?:[ \r\n]|\Z)|" + _TOKEN + rb" (?:sips?|tel|urn):", re.IGNORECASE)
+_START_LINE = re.compile(
+    rb"(?:\A|\n)(?:SIP/2\.0 [0-9]{3}[ \r\n]|" + _TOKEN + rb" " + _URI + rb" SIP/2\.0[\r\n])",
     re.IGNORECASE,
 )
 _START_SO_FAR = re.compile(
@@ -53,7 +53,6 @@ _START_SO_FAR = re.compile(
     + rb"(?: (?:S(?:I(?:P(?:/(?:2(?:\.0?)?)?)?)?)?)?)?)?)?)\Z",
     re.IGNORECASE,
 )
-_CONTINUES = re.compile(rb"(?:[A-Za-z][-A-Za-z0-9]{0,63}[ \t]*:|[a-z]=)[^\0-\x08\x0e-\x1f]*\Z")
 
 
 class _Connection(Protocol):
@@ -129,7 +128,7 @@ class Framer:
             out = self._out.tolist()
             self.junk += out[JUNK]
             found, begin, body, length = out[FOUND], out[BEGIN], out[BODY], out[LENGTH]
-            if found == NOTHING or found == MIDLINE:
+            if found in (NOTHING, MIDLINE):
                 direction.midline = found == MIDLINE
                 break
             if found == MESSAGE and length > self._largest_body:
@@ -166,7 +165,7 @@ class Framer:
         self._hold(direction, batch.mem[at:end], run.segments)
         line = held.rfind(b"\n", 0, before)
         if line >= 0:
-            enough = len(held) >= HEADER_LIMIT or _EMPTY_LINE.search(held, line)
+            enough = len(held) >= HEADER_LIMIT or _EMPTY_LINE.search(held, line) is not None
         else:
             enough = len(held) > LONGEST_START_LINE or held.find(b"\n", before) >= 0
         if not enough:
@@ -219,12 +218,10 @@ class Framer:
 
 
 def claim_stream(head: memoryview) -> bool | None:
-    """Whether a TCP direction that begins with `head` carries SIP: it begins with a start line, as far as one can see.
-
-    None while `head` is too short to tell, and where it may lie in the middle of a message (the capture began later):
-    text that reads like header fields or a session description.
+    """Whether a TCP direction that shows `head` carries SIP: it begins with a start line as far as one can see, or there
+    is a whole one further on (a capture that begins in the middle of a message). None while `head` is too short to tell.
     """
-    data = bytes(head[: LONGEST_START_LINE + LONGEST_PADDING]).lstrip(b"\r\n\0 \t")
-    if _START.match(data):
+    data = bytes(head).lstrip(b"\r\n\0 \t")
+    if _START.match(data) or _START_LINE.search(data):
         return True
-    return None if not data or _START_SO_FAR.match(data) or _CONTINUES.match(data) else False
+    return None if not data or _START_SO_FAR.match(data) else False

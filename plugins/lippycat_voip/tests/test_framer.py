@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lippycat_voip.columns import SP_LEN, SP_OFF, SP_ROW, SP_SEGMENTS, SP_TRANSPORT, SP_WIDTH, SP_WIRE_LEN
+from lippycat_voip.framer import Framer, claim_stream
 
 from lippycat_core.batch import Batch
 from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernelset import Interpreted, KernelSet
-from lippycat_voip.columns import SP_LEN, SP_OFF, SP_ROW, SP_SEGMENTS, SP_TRANSPORT, SP_WIDTH, SP_WIRE_LEN
-from lippycat_voip.framer import Framer, claim_stream
 
 
 def message(start: str, *fields: str, body: str = "", length: str | None = "Content-Length") -> bytes:
@@ -248,8 +248,9 @@ def test_any_bytes(pieces: list[bytes]) -> None:
         (b"\r\n", None),
         (b"", None),
         (b"FOO bar:baz SIP/", None),
-        (b"Via: SIP/2.0/TCP x\r\nFrom: y", None),
-        (b"a=rtpmap:0 PCMU/8000\r\n", None),
+        (b"Via: SIP/2.0/TCP x\r\nFrom: y", False),
+        (b"a=rtpmap:0 PCMU/8000\r\n" + ACK, True),
+        (b"0 PCMU/8000\r\n" + OK, True),
         (b"GET / HTTP/1.1\r\nHost: x\r\n", False),
         (b"HTTP/1.1 200 OK\r\n", False),
         (b"NOTIFY * HTTP/1.1\r\n", False),
