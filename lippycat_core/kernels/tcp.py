@@ -1,0 +1,89 @@
+"""Which TCP rows reassembly has to look at: all that nobody wants passes here, at a few nanoseconds a row."""
+
+from __future__ import annotations
+
+from lippycat_core.columns import ACK, FIN, I64, RST, SYN, TCP, Route, Transport
+from lippycat_core.kernels.flow import (
+    PEER,
+    PORTS,
+    T_FRESH,
+    T_OPEN,
+    T_REFUSED,
+    T_WATCHED,
+    TCP_ACK,
+    TCP_BASE,
+    TCP_STATE,
+    WIDTH,
+)
+
+MASK = 0xFFFFFFFF
+HALF = 0x80000000
+
+
+def ahead(a: int, b: int) -> int:
+    """How far sequence number `a` lies behind (negative) or ahead of `b`, modulo 2**32 (RFC 9293, section 3.4)."""
+    distance = (a - b) & MASK
+    return distance if distance < HALF else distance - MASK - 1
+
+
+def begin_direction(table: I64, cell: int, peer: int, first: int, flags: int, ack: int) -> None:
+    """A SYN: the direction at `cell` begins anew at number `first`, and so does its peer (-1: none), of which nothing is
+    kept: where the other SYN will say, or where this one acknowledges it (RFC 9293, section 3.5)."""
+    table[cell + TCP_STATE] = T_FRESH
+    table[cell + TCP_BASE] = first
+    table[cell + TCP_ACK] = -1
+    if peer >= 0:
+        base = ack if (flags & ACK) != 0 else -1
+        if (flags & ACK) == 0:
+            table[peer + TCP_ACK] = -1
+        if base != table[peer + TCP_BASE]:
+            table[peer + TCP_STATE] = T_FRESH
+            table[peer + TCP_BASE] = base
+
+
+def scan(transport: Transport, route: Route, table: I64, begin: int, end: int) -> int:
+    """The first row from `begin` that reassembly must see, or `end`.
+
+    Of the rows it passes over it keeps what matters later: where a SYN says that the stream begins, and the highest
+    acknowledgement. A SYN with a new number on a direction that nobody wanted makes it fresh again (the same ports, used
+    by a new connection). Payload that lies before the known base is a late copy of an older connection's: passed over.
+    """
+    for row in range(begin, end):
+        slot = int(route.flow[row]) + 0
+        if slot < 0 or slot * WIDTH + WIDTH > len(table):
+            continue
+        cell = slot * WIDTH
+        if (table[cell + PORTS] & 0xFF) != TCP:
+            continue
+        state = int(table[cell + TCP_STATE]) + 0
+        flags = int(transport.tcp_flags[row]) + 0
+        if state == T_REFUSED and (flags & SYN) == 0:
+            continue
+        if state == T_WATCHED:
+            return row
+        length = int(transport.pay_wire[row]) + 0
+        if state == T_OPEN:
+            if length > 0 or (flags & (FIN | SYN | RST)) != 0:
+                return row
+        else:
+            base = int(table[cell + TCP_BASE]) + 0
+            seq = int(transport.seq[row]) + 0
+            if (flags & SYN) != 0:
+                seq = (seq + 1) & MASK
+                if seq != base:
+                    peer = int(table[cell + PEER]) * WIDTH
+                    known_peer = 0 <= peer <= len(table) - WIDTH
+                    if known_peer and table[peer + TCP_STATE] >= T_OPEN:
+                        return row
+                    begin_direction(table, cell, peer if known_peer else -1, seq, flags, int(transport.ack[row]) + 0)
+                    base = seq
+                if table[cell + TCP_STATE] == T_REFUSED:
+                    continue
+            if length > 0 and (base < 0 or ahead((seq + length) & MASK, base) > 0):
+                return row
+        if (flags & ACK) != 0:
+            ack = int(transport.ack[row]) + 0
+            known = int(table[cell + TCP_ACK]) + 0
+            if known < 0 or ahead(ack, known) > 0:
+                table[cell + TCP_ACK] = ack
+    return end

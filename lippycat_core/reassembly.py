@@ -1,0 +1,477 @@
+"""TCP: bytes of connections that a dissector wants, in order, as runs. Nothing is copied that came in order.
+
+A kernel passes over every row of a connection that nobody wants; this module sees payload of directions that are open or
+not yet decided. All it does follows from the rows in their order, whatever the batches are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple
+
+from lippycat_core.batch import Batch
+from lippycat_core.columns import ACK, FIN, RST, SYN
+from lippycat_core.flows import FlowTable
+from lippycat_core.interfaces.dissect import BulkDissector, Run
+from lippycat_core.kernels import flow as f
+from lippycat_core.kernels import tcp as k
+from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.routing import ClaimsConnections, content_first
+from lippycat_core.sequence import PAGE, Piece, SequenceSpace
+
+HEAD_LIMIT = 1024
+"""Bytes after which a dissector must know whether a stream is its own."""
+
+TRIES_FROM_START = 3
+"""Segments that are shown of a direction whose beginning was captured, and of one that the capture begins inside of."""
+TRIES_MID_STREAM = 16
+TRY_BYTES = 64 * 1024
+
+FURTHEST = 1 << 30
+"""No sender may be further ahead than the largest window (RFC 7323, section 2.3)."""
+
+CONNECTION_IDLE_NS = 3600 * 1_000_000_000
+"""Silence after which a connection is forgotten; SIP connections idle between registrations."""
+
+Ask = Callable[[memoryview, int, int], object]
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """Both directions of a TCP connection. `state[side]` is the owner's to use, `claim` what it answered."""
+
+    owner: object = None
+    claim: object = None
+    state: list[object] = field(default_factory=lambda: [None, None])
+    closed: bool = False
+    last_ns: int = 0
+    streams: list[Stream | None] = field(default_factory=lambda: [None, None])
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """One direction: what waits for its place, and, until a dissector has decided, what it was shown."""
+
+    connection: Connection
+    slot: int
+    side: int
+    order: SequenceSpace | None  # None until the first byte's number is known
+    tries: int
+    head: bytearray = field(default_factory=bytearray)
+    head_segments: int = 0
+    shown: int = 0
+    gap: int = 0  # bytes given up in front of the next run
+    since_ns: int = 0  # when the hole at the front was found
+    fin: int | None = None  # position behind the last byte
+
+    @property
+    def ended(self) -> bool:
+        """Whether all bytes up to the FIN have had their turn."""
+        return self.fin is not None and self.order is not None and self.order.next >= self.fin
+
+
+class _Rows(NamedTuple):
+    """What of a batch's TCP rows is read here, as memoryviews: a read gives a plain int whatever kernels are bound."""
+
+    flow: memoryview
+    now_ns: memoryview
+    flags: memoryview
+    seq: memoryview
+    ack: memoryview
+    off: memoryview
+    captured: memoryview
+    wire: memoryview
+
+    @classmethod
+    def of(cls, batch: Batch) -> _Rows:
+        """The columns of a batch."""
+        t, r = batch.transport, batch.route
+        columns = (r.flow, r.now_ns, t.tcp_flags, t.seq, t.ack, t.pay_off, t.pay_len, t.pay_wire)
+        return cls(*(memoryview(column.data) for column in columns))
+
+
+class TcpReassembly:
+    """Gives the runs of claimed connections. Bounds: `max_connections`, `max_pages` of 4 KiB a direction that wait for a
+    missing segment, `max_bytes` of such pages in all; what is given up is counted in `evicted()`."""
+
+    kernels: ClassVar[tuple[Kernel, ...]] = (k.scan,)
+
+    def __init__(
+        self,
+        flows: FlowTable,
+        dissectors: Sequence[BulkDissector],
+        *,
+        max_connections: int = 1 << 16,
+        max_bytes: int = 100 << 20,
+        max_pages: int = 100,
+        timeout_ns: int = 300 * 1_000_000_000,
+        idle_ns: int = CONNECTION_IDLE_NS,
+    ) -> None:
+        self._flows = flows
+        self._asked: list[tuple[BulkDissector, Ask]] = [(d, _ask(d)) for d in content_first(dissectors)]
+        self._max_connections = max_connections
+        self._max_pages = max_pages
+        self._max_total = max(1, max_bytes // PAGE)
+        self._timeout_ns = timeout_ns
+        self._idle_ns = idle_ns
+        self._streams: dict[int, Stream] = {}
+        self._connections: OrderedDict[Connection, None] = OrderedDict()  # longest silent first
+        self._waiting: dict[Stream, None] = {}  # directions with a hole, oldest hole first
+        self._pages = 0
+        self._overdue: dict[Stream, None] = {}
+        self._over: list[Run] = []  # ends of connections that closed between two segments
+        self._given_up: Counter[str] = Counter()
+        self._runs: list[Run] = []
+        flows.watch(self._freed)
+
+    def bind(self, kernels: KernelSet) -> None:
+        """Take the runnable kernels."""
+        self._scan = kernels[k.scan]
+
+    def segment(self, batch: Batch, begin: int, end: int) -> list[Run]:
+        """The runs that rows [begin, end) complete, in the order in which they do.
+
+        A run of length 0 says that its connection is over (`connection.closed`); a late gap may stand in it.
+        """
+        if begin >= end or not self._asked:
+            return []
+        self._batch, self._rows = batch, _Rows.of(batch)
+        runs: list[Run] = []
+        self._runs = runs
+        self._settle(begin)
+        transport, route = batch.views.transport, batch.views.route
+        row = begin
+        while True:
+            row = self._scan(transport, route, self._flows.view, row, end)
+            if row >= end:
+                return runs
+            self._take(row)
+            row += 1
+
+    def tick(self, now_ns: int) -> None:
+        """Mark what waited for too long; the next segment gives it."""
+        for stream in self._waiting:
+            if now_ns - stream.since_ns < self._timeout_ns:
+                break
+            self._overdue[stream] = None
+        while self._connections:
+            connection = next(iter(self._connections))
+            if now_ns - connection.last_ns < self._idle_ns:
+                break
+            self._forget(connection)
+
+    def finish(self, batch: Batch) -> list[Run]:
+        """The input has ended with `batch` (not empty): what is still held, its holes given up, as runs of the last row."""
+        self._batch, self._rows = batch, _Rows.of(batch)
+        runs: list[Run] = []
+        self._runs = runs
+        self._settle(batch.rows - 1)
+        for stream in list(self._waiting):
+            self._flush(stream, batch.rows - 1)
+        return runs
+
+    def evicted(self) -> Mapping[str, int]:
+        """What was given up at a bound: connections; holes, by the bound that was hit; segments out of any window."""
+        return dict(self._given_up)
+
+    # -- rows ------------------------------------------------------------------------------------------------------------
+
+    def _take(self, row: int) -> None:
+        rows = self._rows
+        slot, flags, seq, wire = rows.flow[row], rows.flags[row], rows.seq[row], rows.wire[row]
+        if flags & SYN:
+            seq = seq + 1 & k.MASK
+            self._syn(slot, seq, flags, row)
+        if flags & ACK:
+            self._acknowledge(slot, rows.ack[row], row)
+        stream = self._streams.get(slot)
+        if stream is None:
+            if wire == 0:
+                return
+            stream = self._open(slot, row)
+        connection = stream.connection
+        connection.last_ns = rows.now_ns[row]
+        self._connections.move_to_end(connection)
+        order = stream.order
+        if order is None:
+            order = stream.order = SequenceSpace(seq)
+            self._flows.cells[slot * f.WIDTH + f.TCP_BASE] = seq
+        start = order.position(seq)
+        if flags & FIN and stream.fin is None:
+            stream.fin = start + wire
+        if wire:
+            self._payload(stream, order, start, start + wire, row)
+        if slot not in self._streams:
+            return  # refused by what this row showed
+        other = connection.streams[1 - stream.side]
+        if flags & RST:
+            if 0 <= start - order.next <= FURTHEST:
+                self._end(stream, row)
+        elif stream.ended and (other is None or other.ended):
+            self._end(stream, row)
+
+    def _payload(self, stream: Stream, order: SequenceSpace, start: int, end: int, row: int) -> None:
+        rows = self._rows
+        off, captured = rows.off[row], min(rows.captured[row], end - start)
+        if end <= order.next:
+            return  # a retransmission or keep-alive
+        if start - order.next > FURTHEST:
+            self._given_up["tcp_out_of_window"] += 1
+        elif start <= order.next and (not order.pieces or end <= order.pieces[0].start):
+            cut = min(order.next - start, captured)
+            missing = end - order.next - (captured - cut)
+            order.next = end
+            self._give(stream, row, off + cut, captured - cut, 1)
+            stream.gap += missing
+            self._drain(stream, row)
+        else:
+            before = order.pages
+            order.hold(Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1))
+            self._pages += order.pages - before
+            self._wait(stream, rows.now_ns[row])
+            self._drain(stream, row)
+            peer = self._flows.peer(stream.slot)
+            if peer >= 0:
+                self._skip_acknowledged(stream, self._flows.cells[peer * f.WIDTH + f.TCP_ACK], row)
+            while order.pages > self._max_pages:
+                self._give_up(stream, row, "tcp_stream_pages")
+            while self._pages > self._max_total and self._waiting:
+                self._give_up(next(iter(self._waiting)), row, "tcp_bytes")
+
+    def _acknowledge(self, slot: int, ack: int, row: int) -> None:
+        """A direction has acknowledged: bytes of the other one that the capture lost will not come again."""
+        cells, cell = self._flows.cells, slot * f.WIDTH
+        known = cells[cell + f.TCP_ACK]
+        if known < 0 or k.ahead(ack, known) > 0:
+            cells[cell + f.TCP_ACK] = ack
+        other = self._streams.get(cells[cell + f.PEER])
+        if other is not None:
+            self._skip_acknowledged(other, ack, row)
+
+    def _skip_acknowledged(self, stream: Stream, ack: int, row: int) -> None:
+        order = stream.order
+        if order is None or ack < 0:
+            return
+        upto = order.position(ack)
+        while order.pieces and order.pieces[0].start <= upto:
+            stream.gap += order.skip()
+            self._drain(stream, row)
+
+    # -- holes -----------------------------------------------------------------------------------------------------------
+
+    def _wait(self, stream: Stream, now_ns: int) -> None:
+        """Note that a direction has a hole, and let the kernel show the other one's bare acknowledgements."""
+        if stream not in self._waiting:
+            stream.since_ns = now_ns
+            self._waiting[stream] = None
+            peer = self._flows.peer(stream.slot)
+            if peer >= 0:
+                state = peer * f.WIDTH + f.TCP_STATE
+                if self._flows.cells[state] != f.T_REFUSED:
+                    self._flows.cells[state] = f.T_WATCHED
+
+    def _no_wait(self, stream: Stream) -> None:
+        if stream in self._waiting:
+            del self._waiting[stream]
+            peer = self._flows.peer(stream.slot)
+            state = peer * f.WIDTH + f.TCP_STATE
+            if peer >= 0 and self._flows.cells[state] == f.T_WATCHED:
+                self._flows.cells[state] = f.T_OPEN if peer in self._streams else f.T_FRESH
+
+    def _drain(self, stream: Stream, row: int) -> None:
+        """Give the pieces that have their turn, those side by side as one run."""
+        order = stream.order
+        assert order is not None
+        data, segments, missing, pages = bytearray(), 0, 0, order.pages
+        moved = False
+        while missing == 0 and (piece := order.take()) is not None:
+            moved = True
+            data += piece.data
+            segments += piece.segments
+            missing = piece.end - piece.start - len(piece.data)
+        self._pages += order.pages - pages
+        if moved:
+            self._no_wait(stream)
+            if order.pieces:
+                self._wait(stream, self._rows.now_ns[row])
+            self._give(stream, row, self._batch.append(data), len(data), segments)
+            stream.gap += missing
+            if missing:
+                self._drain(stream, row)
+
+    def _give_up(self, stream: Stream, row: int, why: str) -> None:
+        self._given_up[why] += 1
+        if stream.order is not None and stream.order.pieces:
+            stream.gap += stream.order.skip()
+            self._drain(stream, row)
+
+    def _flush(self, stream: Stream, row: int) -> None:
+        """Give all that is held, giving up on every hole."""
+        while stream.order is not None and stream.order.pieces:
+            stream.gap += stream.order.skip()
+            self._drain(stream, row)
+
+    def _settle(self, row: int) -> None:
+        """Give what fell due between two segments."""
+        overdue, self._overdue = self._overdue, {}
+        for stream in overdue:
+            if stream in self._waiting:
+                self._give_up(stream, row, "tcp_timeout")
+        self._report_over(row)
+
+    def _report_over(self, row: int) -> None:
+        for run in self._over:
+            run.row = row
+        self._runs += self._over
+        self._over = []
+
+    # -- whose it is -----------------------------------------------------------------------------------------------------
+
+    def _give(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
+        """Bytes in order: a run for the owner, or one more thing to decide by."""
+        connection = stream.connection
+        if connection.owner is None:
+            self._decide(stream, row, off, length, segments)
+        elif length:
+            self._runs.append(Run(row, stream.slot, connection, stream.side, off, length, segments, stream.gap))
+            stream.gap = 0
+
+    def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
+        if stream.gap:
+            stream.head.clear()
+            stream.head_segments = stream.gap = 0
+        if length == 0:
+            return
+        batch = self._batch
+        stream.shown += length
+        if stream.head:
+            off = batch.append(stream.head + batch.mem[off : off + length])
+            length += len(stream.head)
+            segments += stream.head_segments
+            stream.head.clear()
+            stream.head_segments = 0
+        head = batch.mem[off : off + length]
+        sport, dport = self._flows.ports(stream.slot)
+        final = length >= HEAD_LIMIT
+        for dissector, ask in self._asked:
+            answer = ask(head, sport, dport)
+            if answer is None and not final:
+                stream.head += head
+                stream.head_segments = segments
+                return
+            if answer:
+                self._claim(stream, dissector, answer, row)
+                self._give(stream, row, off, length, segments)
+                return
+        stream.tries -= 1
+        if stream.tries <= 0 or stream.shown > TRY_BYTES:
+            self._drop(stream, f.T_REFUSED)
+
+    def _claim(self, stream: Stream, owner: object, answer: object, row: int) -> None:
+        """A dissector takes the connection, with what the other direction has shown so far."""
+        connection = stream.connection
+        connection.owner, connection.claim = owner, answer
+        other = connection.streams[1 - stream.side]
+        if other is not None and other.head:
+            data, segments = bytes(other.head), other.head_segments
+            other.head.clear()
+            self._give(other, row, self._batch.append(data), len(data), segments)
+        elif other is None and (peer := self._flows.peer(stream.slot)) >= 0:
+            self._adopt(connection, peer)
+
+    def _adopt(self, connection: Connection, slot: int) -> Stream:
+        """Begin to keep a direction; its first number is what a SYN told, else that of the next segment."""
+        flows = self._flows
+        base = flows.cells[slot * f.WIDTH + f.TCP_BASE]
+        known = base >= 0 and flows.cells[slot * f.WIDTH + f.TCP_STATE] != f.T_REFUSED
+        tries = TRIES_FROM_START if known else TRIES_MID_STREAM
+        order = SequenceSpace(base) if known else None
+        stream = Stream(connection, slot, flows.side(slot), order, tries)
+        connection.streams[stream.side] = stream
+        self._streams[slot] = stream
+        other = self._streams.get(flows.peer(slot))
+        watched = other is not None and other in self._waiting
+        flows.cells[slot * f.WIDTH + f.TCP_STATE] = f.T_WATCHED if watched else f.T_OPEN
+        return stream
+
+    def _open(self, slot: int, row: int) -> Stream:
+        """Payload of a direction of which nothing is kept."""
+        peer = self._streams.get(self._flows.peer(slot))
+        if peer is not None:
+            return self._adopt(peer.connection, slot)
+        if len(self._connections) >= self._max_connections:
+            self._given_up["tcp_connections"] += 1
+            self._forget(next(iter(self._connections)))
+            self._report_over(row)
+        connection = Connection()
+        self._connections[connection] = None
+        return self._adopt(connection, slot)
+
+    # -- ends ------------------------------------------------------------------------------------------------------------
+
+    def _syn(self, slot: int, first: int, flags: int, row: int) -> None:
+        """A SYN whose number is not the known one ends what these ports carried before."""
+        cells, cell = self._flows.cells, slot * f.WIDTH
+        if first == cells[cell + f.TCP_BASE]:
+            return
+        peer = self._flows.peer(slot)
+        old = self._streams.get(slot) or self._streams.get(peer)
+        if old is not None:
+            self._end(old, row)
+        k.begin_direction(self._flows.view, cell, peer * f.WIDTH if peer >= 0 else -1, first, flags, self._rows.ack[row])
+
+    def _end(self, stream: Stream, row: int) -> None:
+        """The connection is over: give what is held, and the owner its end."""
+        connection = stream.connection
+        for side in connection.streams:
+            if side is not None:
+                self._flush(side, row)
+        if connection.owner is not None:
+            connection.closed = True
+            self._runs.append(Run(row, stream.slot, connection, stream.side, 0, 0, 0, stream.gap))
+        self._remove(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        """Let a connection go, with all that it still waits for; its owner learns of it with the next segment."""
+        if connection.owner is not None and not connection.closed:
+            connection.closed = True
+            stream = next(side for side in connection.streams if side is not None)
+            self._over.append(Run(0, stream.slot, connection, stream.side, 0, 0, 0, stream.gap))
+        self._remove(connection)
+
+    def _remove(self, connection: Connection) -> None:
+        for stream in list(connection.streams):
+            if stream is not None:
+                self._drop(stream, f.T_FRESH)
+        self._connections.pop(connection, None)
+
+    def _drop(self, stream: Stream, state: int) -> None:
+        """Keep nothing of a direction any more; the kernel knows where its next byte would be."""
+        self._no_wait(stream)
+        self._streams.pop(stream.slot, None)
+        cells, cell = self._flows.cells, stream.slot * f.WIDTH
+        cells[cell + f.TCP_STATE] = state
+        if stream.order is not None:
+            self._pages -= stream.order.pages
+            stream.order.clear()
+            if state == f.T_FRESH:
+                cells[cell + f.TCP_BASE] = stream.order.next & k.MASK
+        connection = stream.connection
+        connection.streams[stream.side] = None
+        if connection.owner is None and connection.streams == [None, None]:
+            self._connections.pop(connection, None)
+
+    def _freed(self, slots: Sequence[int]) -> None:
+        """Flow slots are free: forget what hung on them."""
+        for slot in slots:
+            stream = self._streams.get(slot)
+            if stream is not None:
+                self._forget(stream.connection)
+
+
+def _ask(dissector: BulkDissector) -> Ask:
+    if isinstance(dissector, ClaimsConnections):
+        return dissector.claim_connection
+    return lambda head, sport, dport: dissector.claim_stream(head)

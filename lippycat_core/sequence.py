@@ -1,0 +1,91 @@
+"""One direction's sequence space: what came out of order waits here, sorted, without overlaps (RFC 9293, section 3.4).
+
+Positions are sequence numbers unwrapped to plain ints, so that nothing here knows of 2**32 but `position`. It knows no
+batch, flow or dissector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lippycat_core.kernels.tcp import MASK, ahead
+
+PAGE = 4096
+"""Held bytes are counted in pages, one at least for each piece, so that many small pieces cost what they take."""
+
+
+@dataclass(slots=True)
+class Piece:
+    """Bytes [start, end) of a direction; `data` is shorter where the snap length cut the segment."""
+
+    start: int
+    end: int
+    data: bytes
+    segments: int  # captured segments that this piece is the (first part of the) payload of
+
+    @property
+    def pages(self) -> int:
+        """What the piece costs."""
+        return max(1, -(-len(self.data) // PAGE))
+
+    def part(self, start: int, end: int, segments: int) -> Piece:
+        """The piece between two positions inside it."""
+        return Piece(start, end, self.data[start - self.start : end - self.start], segments)
+
+
+class SequenceSpace:
+    """`next` is the position of the next byte in order; `pieces` lie behind it, separated by holes or side by side."""
+
+    __slots__ = ("next", "pages", "pieces")
+
+    def __init__(self, seq: int) -> None:
+        self.next = seq
+        self.pieces: list[Piece] = []
+        self.pages = 0
+
+    def position(self, seq: int) -> int:
+        """The position of a sequence number, at most 2**31 away from `next`."""
+        return self.next + ahead(seq, self.next & MASK)
+
+    def hold(self, piece: Piece) -> None:
+        """Keep what of a piece is new: bytes before `next` and bytes that are held already are dropped (first copy wins)."""
+        start, segments = max(piece.start, self.next), piece.segments
+        kept: list[Piece] = []
+        at = len(self.pieces)
+        while at and self.pieces[at - 1].end > start:
+            at -= 1
+        first = at
+        while start < piece.end:
+            stop = self.pieces[at].start if at < len(self.pieces) else piece.end
+            if start < stop:
+                part = piece.part(start, min(stop, piece.end), segments)
+                kept.append(part)
+                segments = 0
+                self.pages += part.pages
+            if at < len(self.pieces) and stop < piece.end:
+                kept.append(self.pieces[at])
+                start = self.pieces[at].end
+                at += 1
+            else:
+                break
+        self.pieces[first:at] = kept
+
+    def take(self) -> Piece | None:
+        """The piece at `next`, if it is there; `next` moves behind it."""
+        if not self.pieces or self.pieces[0].start > self.next:
+            return None
+        piece = self.pieces.pop(0)
+        self.pages -= piece.pages
+        self.next = piece.end
+        return piece
+
+    def clear(self) -> None:
+        """Let all pieces go."""
+        self.pieces.clear()
+        self.pages = 0
+
+    def skip(self) -> int:
+        """Give up on the hole in front of the first piece and return how many bytes it is."""
+        missing = self.pieces[0].start - self.next
+        self.next = self.pieces[0].start
+        return missing
