@@ -117,7 +117,7 @@ class Host:
         for extension in self.installed.load(DISSECT, entries, broken):
             try:
                 made.append(extension.plugin())
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 broken(extension.entry_point, Exception(one_line(error)))  # type: ignore[arg-type]
         return made
 

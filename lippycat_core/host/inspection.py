@@ -35,7 +35,7 @@ def what_is_wrong(value: str) -> str:
 def _find(module: str) -> ModuleSpec | None:
     try:
         return find_spec(module)
-    except Exception:  # a parent package that raises at import
+    except (Exception, SystemExit):  # a parent package that raises at import
         return None
 
 

@@ -5,7 +5,7 @@ Which keys exist and what their values mean is `settings.py`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,16 @@ class Raw:
     origin: str
 
 
-def from_flags(flags: Mapping[str, object]) -> dict[str, Raw]:
-    """Options of the command line by key; None means that the option was not given."""
-    return {
-        key: Raw(value, "option --" + key.replace(".", "-").replace("_", "-"))
-        for key, value in flags.items()
-        if value is not None
-    }
+def from_flags(flags: Mapping[str, object], plugin_sections: Collection[str]) -> dict[str, Raw]:
+    """Options of the command line by key; None means that the option was not given. An option is called like its key, but
+    a plugin's command leaves its section's name off: `voip.sip_user` is --sip-user, `batch.packets` --batch-packets."""
+    return {key: Raw(value, _option(key, plugin_sections)) for key, value in flags.items() if value is not None}
+
+
+def _option(key: str, plugin_sections: Collection[str]) -> str:
+    section, dot, rest = key.partition(".")
+    name = rest if dot and section in plugin_sections else key
+    return "option --" + name.replace(".", "-").replace("_", "-")
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Raw]:

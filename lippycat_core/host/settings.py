@@ -30,6 +30,8 @@ _READERS: dict[object, Callable[[object], object]] = {
     "duration": units.duration_ns,
     "size": units.size_bytes,
     int: units.whole_number,
+    float: units.number,
+    str: units.text,
     bool: units.truth,
     tuple[str, ...]: units.words,
 }
@@ -145,7 +147,7 @@ def load_settings(
     file = Path(config).expanduser() if config else find_file(_home() if home is None else home)
     raw = from_file(file) if file else {}
     raw |= from_environment(os.environ if environ is None else environ)
-    raw |= from_flags(flags or {})
+    raw |= from_flags(flags or {}, declared)
     known = [key for key, _ in _flat(model())]
     for key, written in raw.items():
         if key not in known:
@@ -230,8 +232,8 @@ def _explain(error: ValidationError, model: type[Section], raw: Mapping[str, Raw
         )
         why = f"out of range: {allowed}"
     else:
-        why = first["msg"].removeprefix("Value error, ")
-    return f"{key}: {str(raw[key].value)[:80]!r} is {why} ({raw[key].origin})"
+        why = first["msg"].removeprefix("Value error, ")  # what one of our readers said
+    return f"{key}: {repr(raw[key].value)[:80]} is {why} ({raw[key].origin})"
 
 
 def _field(model: type[Section], path: list[str]) -> FieldInfo:

@@ -5,6 +5,7 @@ Each reader raises ValueError, which says what is wrong.
 
 from __future__ import annotations
 
+import math
 import re
 
 NANOSECONDS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86_400 * 10**9}
@@ -55,6 +56,26 @@ def whole_number(value: object) -> int:
     if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value, re.ASCII):
         return int(value)
     raise ValueError("not a whole number")
+
+
+def number(value: object) -> float:
+    """A finite number, given as one or as decimal digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("not a number")
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError("not a number") from None
+    if not math.isfinite(found):
+        raise ValueError("not a finite number")
+    return found
+
+
+def text(value: object) -> str:
+    """A text; a number stands for its digits, as in `match: 5`."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("not a text: put it in quotes")
+    return str(value)
 
 
 def words(value: object) -> tuple[str, ...]:
