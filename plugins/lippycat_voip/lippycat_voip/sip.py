@@ -16,8 +16,8 @@ __all__ = ["METHODS", "Address", "address", "q850_cause", "text", "unfold"]
 _FOLD = re.compile(rb"\r*\n[ \t]+")
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _TAG = re.compile(rb";\s*tag\s*=\s*([^\s;,>]+)", re.IGNORECASE)
-_CAUSE = re.compile(rb";\s*cause\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
-_Q850 = re.compile(rb"(?:^|,)\s*q\.850\s*((?:;[^,\"]*(?:\"(?:[^\"\\]|\\.)*\"[^,\"]*)*)*)", re.IGNORECASE)
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_Q850_CAUSE = re.compile(rb"(?:^|,)\s*q\.850\s*;[^,]*?\bcause\s*=\s*(\d{1,9})", re.IGNORECASE)
 
 
 class Address(NamedTuple):
@@ -84,8 +84,7 @@ def uri_user(uri: bytes) -> str | None:
 
 def q850_cause(value: bytes) -> int | None:
     """The cause of the Q.850 entry of a Reason value (RFC 3326), None where there is none."""
-    entry = _Q850.search(unfold(value))
-    cause = _CAUSE.search(entry.group(1)) if entry else None
+    cause = _Q850_CAUSE.search(_QUOTED.sub(b"", unfold(value)))
     return int(cause.group(1)) if cause else None
 
 

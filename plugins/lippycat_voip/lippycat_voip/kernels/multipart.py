@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from lippycat_core.columns import U8
-from lippycat_voip.kernels.text import COLON, CR, line_end, skip_space, starts
+from lippycat_voip.kernels.text import COLON, CR, TOKEN, line_end, skip_space, starts
 
 _DASH = 0x2D
+
+
+def is_sdp(slab: U8, begin: int, end: int) -> bool:
+    """Whether a Content-Type value is application/sdp, with or without parameters."""
+    stop = begin + 15
+    return starts(slab, begin, end, b"application/sdp") and (stop >= end or TOKEN[slab[stop]] == 0)
 
 
 def sdp_part(slab: U8, begin: int, end: int) -> tuple[int, int]:
@@ -32,7 +38,7 @@ def _names_sdp(slab: U8, begin: int, end: int) -> bool:
     i = skip_space(slab, i, end)
     if i >= end or slab[i] != COLON:
         return False
-    return starts(slab, skip_space(slab, i + 1, end), end, b"application/sdp")
+    return is_sdp(slab, skip_space(slab, i + 1, end), end)
 
 
 def _part(slab: U8, begin: int, end: int) -> tuple[int, int]:

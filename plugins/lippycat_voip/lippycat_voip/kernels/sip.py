@@ -47,7 +47,7 @@ from lippycat_voip.columns import (
     SP_WIRE_LEN,
 )
 from lippycat_voip.kernels.headers import UNKNOWN, header_field, method_number
-from lippycat_voip.kernels.multipart import sdp_part
+from lippycat_voip.kernels.multipart import is_sdp, sdp_part
 from lippycat_voip.kernels.start_line import NO_MESSAGE, RESPONSE, skip_padding, start_line
 from lippycat_voip.kernels.text import (
     COLON,
@@ -264,9 +264,8 @@ def sdp_in(slab: U8, type_off: int, type_len: int, begin: int, end: int) -> tupl
     given); length -1 where there is none."""
     if type_off < 0:
         return (begin, end - begin) if starts(slab, begin, end, b"v=0") else (-1, -1)
-    stop = token_end(slab, type_off, type_off + type_len)
-    if starts(slab, type_off, type_off + type_len, b"application/sdp"):
+    if is_sdp(slab, type_off, type_off + type_len):
         return begin, end - begin
-    if starts(slab, type_off, stop + 1, b"multipart/"):
+    if starts(slab, type_off, type_off + type_len, b"multipart/"):
         return sdp_part(slab, begin, end)
     return -1, -1
