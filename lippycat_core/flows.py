@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lippycat_core.addresses import host
+from lippycat_core.addresses import Endpoint, host
 from lippycat_core.batch import Batch
 from lippycat_core.columns import I32, I64, UDP
 from lippycat_core.errors import ContractError
@@ -143,6 +143,14 @@ class FlowTable:
         """Source and destination port of the direction."""
         word = self.cells[slot * k.WIDTH + k.PORTS]
         return word >> 24 & 0xFFFF, word >> 8 & 0xFFFF
+
+    def ends(self, slot: int) -> tuple[Endpoint, Endpoint]:
+        """Source and destination of the direction."""
+        cell = slot * k.WIDTH
+        src_hi, src_lo = self.cells[cell + k.SRC_HI], self.cells[cell + k.SRC_LO]
+        dst_hi, dst_lo = self.cells[cell + k.DST_HI], self.cells[cell + k.DST_LO]
+        sport, dport = self.ports(slot)
+        return (*_words(src_hi), *_words(src_lo), sport), (*_words(dst_hi), *_words(dst_lo), dport)
 
     def info(self, slot: int) -> FlowInfo:
         """The conversation's ends, as its first packet had them."""

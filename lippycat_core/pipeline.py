@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, Batch
-from lippycat_core.columns import FILTERED, UNDECODABLE_REASONS
+from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, LARGEST_RECORD, Batch
+from lippycat_core.columns import FILTERED, OTHER, UNDECODABLE_REASONS
 from lippycat_core.errors import PluginError
 from lippycat_core.events import Event
 from lippycat_core.filters import CaptureFilter
@@ -245,15 +245,13 @@ class Pipeline:
                 segment = Segment(batch, begin, end, runs)
                 for dissector in parts.dissectors:
                     self._events.extend(dissector.rows(segment))
-            if parts.flows.tick_due:
-                self._tick(batch, end)
+            if (due := parts.flows.tick_due) is not None:
+                self._tick(*due)
             begin = end
         self._tally(batch.views.frame, batch.views.route, 0, batch.rows, batch.first_record - 1, self._totals_view)
         self._hand_over(batch)
 
-    def _tick(self, batch: Batch, row: int) -> None:
-        record = batch.first_record + row
-        now_ns = self._parts.flows.now_ns
+    def _tick(self, now_ns: int, record: int) -> None:
         self._parts.tcp.tick(now_ns)
         self._parts.flows.tick(now_ns, record)
         for dissector in self._parts.dissectors:
@@ -288,7 +286,7 @@ class Pipeline:
             self._finish()
             summary = self.summary()
             for sink in parts.sinks:
-                sink.emit([Event("summary", self._now_ns(), self._counted(), summary)])
+                sink.emit([Event("summary", parts.flows.now_ns, self._counted(), summary)])
             if parts.hooks is not None:
                 parts.hooks.run_ended(summary)
         finally:
@@ -303,13 +301,27 @@ class Pipeline:
         if self._worker_kernels is None:
             self._bind_worker(self._reader_kernels)
         parts.fragments.finish()
-        now_ns = self._now_ns()
+        now_ns = parts.flows.now_ns
+        if self._counted():
+            self._flush_streams(now_ns)
         for dissector in parts.dissectors:
             self._events.extend(dissector.finish(now_ns))
         self._hand_over(None)
 
-    def _now_ns(self) -> int:
-        return int(self._totals[T_LAST])
+    def _flush_streams(self, now_ns: int) -> None:
+        """Bytes that waited for a missing segment go out as if they came with the last record."""
+        batch = Batch(self._kernels_bound(), LARGEST_RECORD, 1)
+        batch.clear(self._counted())
+        batch.rows = 1
+        batch.frame.ts_ns[0] = batch.route.now_ns[0] = now_ns
+        batch.route.status[0] = OTHER
+        batch.route.flow[0] = -1
+        if runs := self._parts.tcp.finish(batch):
+            for dissector in self._parts.dissectors:
+                self._events.extend(dissector.rows(Segment(batch, 0, 1, runs)))
+
+    def _kernels_bound(self) -> KernelSet:
+        return self._worker_kernels or self._speed.kernels
 
     def _counted(self) -> int:
         return int(self._totals[:STATUSES].sum())
@@ -353,13 +365,12 @@ class Pipeline:
             summary.update(dissector.summary())
         summary["accounting"] = self.accounting()
         summary["evicted"] = self._evicted()
-        kernels = self._worker_kernels
-        summary["backend"] = kernels.name if kernels is not None else self._speed.kernels.name
+        summary["backend"] = self._kernels_bound().name
         summary["seconds"] = round(self._seconds, 6)
         return summary
 
     def _evicted(self) -> dict[str, int]:
-        tables: list[Mapping[str, int]] = [self._parts.flows.evicted, self._parts.fragments.evicted, self._parts.tcp.evicted]
+        tables: list[Mapping[str, int]] = [self._parts.flows.evicted(), self._parts.fragments.evicted, self._parts.tcp.evicted()]
         tables += [dissector.evicted() for dissector in self._parts.dissectors]
         total: dict[str, int] = {}
         for table in tables:

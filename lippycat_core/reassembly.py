@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from lippycat_core.addresses import Endpoint
 from lippycat_core.batch import Batch
 from lippycat_core.columns import ACK, FIN, RST, SYN
 from lippycat_core.flows import FlowTable
@@ -35,16 +36,20 @@ FURTHEST = 1 << 30
 CONNECTION_IDLE_NS = 3600 * 1_000_000_000
 """Silence after which a connection is forgotten; SIP connections idle between registrations."""
 
+NOWHERE: Endpoint = (0, 0, 0, 0, 0)
+
 Ask = Callable[[memoryview, int, int], object]
 
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """Both directions of a TCP connection. `state[side]` is the owner's to use, `claim` what it answered."""
+    """Both directions of a TCP connection. `state[side]` is the owner's to use, `claim` what it answered; `ends[side]` is
+    who sends to whom, known once the direction was seen."""
 
     owner: object = None
     claim: object = None
-    state: list[object] = field(default_factory=lambda: [None, None])
+    state: list[Any] = field(default_factory=lambda: [None, None])
+    ends: list[tuple[Endpoint, Endpoint]] = field(default_factory=lambda: [(NOWHERE, NOWHERE), (NOWHERE, NOWHERE)])
     closed: bool = False
     last_ns: int = 0
     streams: list[Stream | None] = field(default_factory=lambda: [None, None])
@@ -390,6 +395,7 @@ class TcpReassembly:
         order = SequenceSpace(base) if known else None
         stream = Stream(connection, slot, flows.side(slot), order, tries)
         connection.streams[stream.side] = stream
+        connection.ends[stream.side] = flows.ends(slot)
         self._streams[slot] = stream
         other = self._streams.get(flows.peer(slot))
         watched = other is not None and other in self._waiting

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from lippycat_core.addresses import Endpoint
 from lippycat_core.batch import Batch
 from lippycat_core.events import Event
 from lippycat_core.kernelset import Kernel, KernelSet
@@ -58,13 +59,21 @@ class Dissector(Protocol):
         ...
 
 
+class Connection(Protocol):
+    """A TCP connection as its owner sees it, the same object for both directions."""
+
+    owner: object  # the dissector that claimed it
+    state: list[Any]  # the owner's to use, by side
+    ends: list[tuple[Endpoint, Endpoint]]  # by side: who sends, and to whom
+
+
 @dataclass(slots=True)
 class Run:
     """Bytes of one direction of a claimed TCP connection, next in order: a span of the batch's slab."""
 
     row: int  # row that made them available
     flow: int  # flow slot of that direction
-    connection: object  # same object for both directions; the dissector may keep state in `connection.state[side]`
+    connection: Connection
     side: int
     off: int
     length: int
@@ -86,9 +95,20 @@ class Segment:
 class BulkDissector(Protocol):
     """The fast shape. All its methods are called in the order of the input, never for one packet alone."""
 
-    name: ClassVar[str]
-    kinds: ClassVar[tuple[str, ...]]  # what it tells apart; kind k of these is `base + k` in the route column
-    kernels: ClassVar[tuple[Kernel, ...]]  # everything `bind` will ask for, so that a compiler can be ahead
+    @property
+    def name(self) -> str:
+        """What it is called; its entry point's name."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What it tells apart; kind k of these is `base + k` in the route column."""
+        ...
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Everything `bind` will ask for, so that a compiler can be ahead."""
+        ...
 
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels; called before the first batch and again when a compiler has finished."""

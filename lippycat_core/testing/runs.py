@@ -18,7 +18,7 @@ from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
-from lippycat_core.sessions import SessionDissector
+from lippycat_core.sessions import Sessions
 
 VARYING = ("seconds", "backend")
 """Fields of the summary that may differ between two runs of one input (docs/output.md)."""
@@ -72,21 +72,20 @@ def run(
     if isinstance(source, (str, Path)):
         source = [source]
     opened = open_source([str(path) for path in source], kernels) if isinstance(source, Sequence) else source
-    problems: list[BaseException] = []
-    bulk: list[BulkDissector] = []
-    for dissector in dissectors:
-        if isinstance(dissector, BulkDissector):
-            bulk.append(dissector)
-        else:
-            bulk.append(SessionDissector(dissector, on_error=lambda name, error: problems.append(error)))
+    problems: list[Exception] = []
+    flows = FlowTable(kernels)
+    bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
+    simple = [dissector for dissector in dissectors if not isinstance(dissector, BulkDissector)]
+    if simple:
+        bulk.append(Sessions(simple, flows, lambda name, error: problems.append(error)))
     collector = Collector()
     parts = Parts(
         source=opened,
         dissectors=bulk,
         sinks=[collector, *sinks],
-        flows=FlowTable(),
+        flows=flows,
         fragments=FragmentTable(),
-        tcp=TcpReassembly(bulk),
+        tcp=TcpReassembly(flows, bulk),
         capture_filter=CaptureFilter(bpf) if bpf else None,
     )
     outcome = Pipeline(parts, Pace(threads=threads, batch_packets=batch_packets), Speed(kernels)).run()
