@@ -61,28 +61,37 @@ class SimdCompiler:
             assert self._child.stdin is not None
             with self._child.stdin as pipe:
                 pipe.write(fill.job(self.cache.root, list(kernels)))
-            self._child.stdin = None  # closed: `communicate` must not touch it
         except OSError as error:
             self._problem = f"the compiling child did not start: {error}"
 
     def problem(self) -> str:
         """Why the cache does not get full, in one line; nothing while all is well."""
-        if not self._problem and self._child is not None and self._child.poll():
-            lines = self._child.communicate()[1].splitlines()
-            self._problem = next(filter(None, reversed(lines)), f"the compiling child ended with code {self._child.returncode}")
+        if self._child is not None and self._child.poll() is not None:
+            self._reap(self._child)
         return self._problem
+
+    def _reap(self, child: subprocess.Popen[str]) -> None:
+        """Take what an ended child said, once."""
+        if child.stderr is None:
+            return
+        with child.stderr as pipe:
+            lines = pipe.read().splitlines()
+        child.stderr = None
+        if child.returncode and not self._problem:
+            self._problem = next(filter(None, reversed(lines)), f"the compiling child ended with code {child.returncode}")
 
     def close(self) -> None:
         """End the child where it still runs: what it has finished stays, and the next run goes on from there."""
-        if self._child is None:
+        child, self._child = self._child, None
+        if child is None:
             return
-        self.problem()
-        if self._child.poll() is None:
-            self._child.terminate()
+        ended = child.poll() is not None
+        if not ended:
+            child.terminate()
             try:
-                self._child.wait(ENDING_S)
+                child.wait(ENDING_S)
             except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.wait()
-        self._child.communicate()
-        self._child = None
+                child.kill()
+                child.wait()
+            self._problem = self._problem or "the run was over before all kernels were compiled; the next one goes on"
+        self._reap(child)

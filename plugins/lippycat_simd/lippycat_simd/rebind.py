@@ -2,7 +2,8 @@
 
 numba resolves helpers through a function's globals, and ours are plain functions there. So each kernel and helper is
 copied with globals in which every plain function of a kernel module is its jitted twin. The modules themselves stay as
-they are: what is imported is always what a debugger sees.
+they are: what is imported is always what a debugger sees. `int` becomes a cast to int64: numba's own leaves an element
+of a narrow array as narrow as it was, so that -int(x) of a byte 255 is 1.
 
 Flags are numba's defaults but for `nogil` and `_nrt`: kernels allocate nothing, so arrays handed to a helper need not be
 counted (two atomic operations a call, more than most helpers cost; a kernel that allocates does not compile). No fastmath
@@ -74,7 +75,7 @@ class Rebinder:
         self._helpers: dict[Function, Any] = {}
 
     def _twin(self, function: Function) -> Function:
-        scope = dict(function.__globals__)
+        scope = {"int": nb.int64, **function.__globals__}
         for name in function.__code__.co_names:
             value = scope.get(name)
             if isinstance(value, Function):

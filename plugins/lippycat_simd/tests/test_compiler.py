@@ -1,0 +1,216 @@
+"""The compiler as a run meets it: cold, warm, edited, broken, two at once, without numba and without a place to write."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from lippycat_simd import compiler as compiler_module
+from lippycat_simd import fill
+from lippycat_simd.background import SimdCompiler
+from lippycat_simd.cache import KernelCache
+from lippycat_simd.compiler import SimdProvider
+
+from lippycat_core.errors import ContractError, PluginError
+from lippycat_core.interfaces.provider import Provider
+
+Make = Callable[..., ModuleType]
+
+KERNELS = """
+from lippycat_core.columns import U8
+from lippycat_core.kernels.load import be16
+
+def total(buf: U8, n: int) -> int:
+    found = 0
+    for i in range(n):
+        found += be16(buf, 2 * i)
+    return found
+
+def twice(x: int) -> int:
+    return 2 * x
+"""
+WRONG = "def wrong(x: int) -> int:\n    return x.nothing_of_that_name\n"
+
+
+def wait(compiler: SimdCompiler, kernels: list[Callable[..., object]]) -> None:
+    """Until the cache is full or the child has given up."""
+    end = time.monotonic() + 60
+    while not compiler.ready(kernels) and not compiler.problem() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def compiled_files(cache: KernelCache) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in cache.root.rglob("*.nb[ci]")}
+
+
+def test_the_provider_needs_numba_and_does_not_import_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = SimdProvider()
+    assert isinstance(provider, Provider)
+    assert provider.probe().fits
+    opened = provider.open(cache_dir=str(tmp_path / "here"))
+    assert opened.cache is not None
+    assert opened.cache.root == tmp_path / "here"
+    monkeypatch.setattr(compiler_module, "find_spec", lambda name: None)
+    assert (provider.probe().fits, provider.probe().reason) == (False, "numba is not installed: pip install numba")
+
+
+def test_cold_the_child_fills_the_cache_and_warm_nothing_is_compiled(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS)
+    kernels = [made.total, made.twice]
+    cold = SimdCompiler(cache)
+    assert not cold.ready(kernels)
+    begin = time.monotonic()
+    cold.start(kernels)
+    assert time.monotonic() - begin < 0.5, "start waits for its child"
+    wait(cold, kernels)
+    assert (cold.ready(kernels), cold.problem()) == (True, "")
+    cold.close()
+    filled = compiled_files(cache)
+    assert filled
+
+    warm = SimdCompiler(KernelCache(cache.root))
+    assert warm.ready(kernels)
+    compiled = warm.load(kernels)
+    assert compiled[made.total](compiled.view(np.arange(6, dtype=np.uint8)), 3) == 1 + 0x203 + 0x405
+    assert compiled_files(cache) == filled
+    warm.close()
+
+
+def test_ready_and_start_import_no_numba(cache: KernelCache) -> None:
+    script = (
+        "import sys\nfrom lippycat_core.kernels.load import be16\nfrom lippycat_simd.compiler import SimdProvider\n"
+        "c = SimdProvider().open(cache_dir=sys.argv[1])\nprint(c.ready([be16]))\nc.start([be16])\nc.close()\n"
+        "print('numba' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, str(cache.root)], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False"]
+
+
+def test_an_edit_of_a_helper_in_another_file_is_compiled_again(module: Make, cache: KernelCache) -> None:
+    user = "from edited_helper import step\ndef kernel(x: int) -> int: return step(x)\ndef plain(x: int) -> int: return x\n"
+    for added in (1, 10):
+        module(f"def step(x: int) -> int:\n    return x + {added}\n", "edited_helper")
+        made = module(user, "edited_user")
+        compiler = SimdCompiler(KernelCache(cache.root))
+        assert not compiler.ready([made.kernel])
+        assert compiler.ready([made.plain]) is (added == 10)
+        assert compiler.load([made.kernel, made.plain])[made.kernel](5) == 5 + added
+        assert compiler.ready([made.kernel, made.plain])
+
+
+def test_load_compiles_what_is_missing_and_marks_it(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS)
+    compiler = SimdCompiler(cache)
+    compiler.load([made.twice])
+    assert compiler.ready([made.twice])
+    assert not compiler.ready([made.twice, made.total])
+
+
+def test_two_children_at_once_fill_one_cache(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS)
+    kernels = [made.total, made.twice]
+    first, second = SimdCompiler(cache), SimdCompiler(KernelCache(cache.root))
+    first.start(kernels)
+    second.start(kernels)
+    wait(first, kernels)
+    wait(second, kernels)
+    assert second.load(kernels)[made.twice](21) == 42
+    for compiler in (first, second):
+        child = compiler._child
+        assert child is not None
+        assert child.wait(30) == 0
+        compiler.close()
+        assert compiler.problem() == ""
+
+
+def test_a_kernel_that_cannot_be_compiled_is_named_and_not_tried_again(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS + WRONG)
+    compiler = SimdCompiler(cache)
+    compiler.start([made.wrong, made.twice])
+    wait(compiler, [made.wrong])
+    assert f"{made.__name__}.wrong: TypingError" in compiler.problem()
+    assert "\n" not in compiler.problem()
+    assert compiler.ready([made.twice]), "one bad kernel kept the others from being compiled"
+    compiler.close()
+
+    again = SimdCompiler(KernelCache(cache.root))
+    again.start([made.wrong])
+    assert f"{made.__name__}.wrong: TypingError" in again.problem()
+    assert again._child is None
+    with pytest.raises(PluginError, match=r"compiler simd: .*wrong: TypingError"):
+        again.load([made.wrong])
+
+
+def test_a_child_that_cannot_start_is_a_reason(module: Make, cache: KernelCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = module(KERNELS)
+    compiler = SimdCompiler(cache)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    compiler.start([made.twice])
+    assert compiler.problem().startswith("the compiling child did not start: ")
+    compiler.close()
+
+
+def test_a_child_that_dies_is_a_reason(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS)
+    compiler = SimdCompiler(cache)
+    compiler.start([made.twice])
+    assert compiler._child is not None
+    compiler._child.kill()
+    compiler._child.wait()
+    assert compiler.problem() == "the compiling child ended with code -9"
+    assert not compiler.ready([made.twice])
+    compiler.close()
+
+
+def test_close_ends_the_child_and_keeps_what_is_done(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS)
+    compiler = SimdCompiler(cache)
+    compiler.start([made.twice, made.total])
+    child = compiler._child
+    assert child is not None
+    begin = time.monotonic()
+    compiler.close()
+    compiler.close()
+    assert child.poll() is not None
+    assert time.monotonic() - begin < 3
+
+
+def test_with_nowhere_to_write_kernels_are_compiled_without_a_cache(module: Make) -> None:
+    made = module(KERNELS)
+    compiler = SimdCompiler(None)
+    assert not compiler.ready([made.twice])
+    compiler.start([made.twice])
+    assert "no folder for compiled kernels" in compiler.problem()
+    assert compiler.load([made.twice])[made.twice](4) == 8
+    compiler.close()
+
+
+def test_an_edit_while_the_child_starts_is_not_marked(module: Make, cache: KernelCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = module(KERNELS)
+    wanted = [(made.__name__, "twice", "some.other-digest"), (made.__name__, "total", cache.folder(made.total).name)]
+    problems = fill.fill(cache, wanted)
+    assert problems == [f"{made.__name__}.twice: its source was edited during the run; the next run compiles it"]
+    assert not cache.has(made.twice)
+    assert cache.has(made.total)
+
+
+def test_views_that_machine_code_would_misread_are_refused(cache: KernelCache, module: Make) -> None:
+    compiled = SimdCompiler(cache).load([])
+    array = np.arange(10, dtype=np.int32)
+    assert compiled.view(array) is array
+    assert compiled.view_all((array,)) == (array,)
+    with pytest.raises(ContractError, match="contiguous"):
+        compiled.view(array[::2])
+    with pytest.raises(ContractError, match="one-dimensional"):
+        compiled.view(array.reshape(2, 5))
+    twice = compiled[module(KERNELS).twice]
+    with pytest.raises((TypeError, ValueError)):
+        twice("x")
+    with pytest.raises(TypeError):
+        compiled[module(KERNELS).total](array, 1)
