@@ -193,7 +193,7 @@ class TcpReassembly:
             self._acknowledge(slot, rows.ack[row], row)
         stream = self._streams.get(slot)
         if stream is None:
-            if wire == 0:
+            if wire == 0 and not (flags & (FIN | RST) and self._flows.peer(slot) in self._streams):
                 return
             stream = self._open(slot, row)
         connection = stream.connection
@@ -214,7 +214,7 @@ class TcpReassembly:
         if flags & RST:
             if 0 <= start - order.next <= FURTHEST:
                 self._end(stream, row)
-        elif stream.ended and (other is None or other.ended):
+        elif stream.ended and other is not None and other.ended:
             self._end(stream, row)
 
     def _payload(self, stream: Stream, order: SequenceSpace, start: int, end: int, row: int) -> None:
@@ -267,23 +267,16 @@ class TcpReassembly:
     # -- holes -----------------------------------------------------------------------------------------------------------
 
     def _wait(self, stream: Stream, now_ns: int) -> None:
-        """Note that a direction has a hole, and let the kernel show the other one's bare acknowledgements."""
+        """Note that a direction has a hole; the kernel then shows the other one's bare acknowledgements."""
         if stream not in self._waiting:
             stream.since_ns = now_ns
             self._waiting[stream] = None
-            peer = self._flows.peer(stream.slot)
-            if peer >= 0:
-                state = peer * f.WIDTH + f.TCP_STATE
-                if self._flows.cells[state] != f.T_REFUSED:
-                    self._flows.cells[state] = f.T_WATCHED
+            self._flows.cells[stream.slot * f.WIDTH + f.TCP_STATE] = f.T_WAITING
 
     def _no_wait(self, stream: Stream) -> None:
         if stream in self._waiting:
             del self._waiting[stream]
-            peer = self._flows.peer(stream.slot)
-            state = peer * f.WIDTH + f.TCP_STATE
-            if peer >= 0 and self._flows.cells[state] == f.T_WATCHED:
-                self._flows.cells[state] = f.T_OPEN if peer in self._streams else f.T_FRESH
+            self._flows.cells[stream.slot * f.WIDTH + f.TCP_STATE] = f.T_OPEN
 
     def _drain(self, stream: Stream, row: int) -> None:
         """Give the pieces that have their turn, those side by side as one run."""
@@ -383,23 +376,20 @@ class TcpReassembly:
             data, segments = bytes(other.head), other.head_segments
             other.head.clear()
             self._give(other, row, self._batch.append(data), len(data), segments)
-        elif other is None and (peer := self._flows.peer(stream.slot)) >= 0:
-            self._adopt(connection, peer)
+        peer = self._flows.peer(stream.slot) * f.WIDTH
+        if peer >= 0 and self._flows.cells[peer + f.TCP_STATE] == f.T_REFUSED:
+            self._flows.cells[peer + f.TCP_STATE] = f.T_FRESH
+            self._flows.cells[peer + f.TCP_BASE] = -1  # its bytes up to here were passed over
 
     def _adopt(self, connection: Connection, slot: int) -> Stream:
-        """Begin to keep a direction; its first number is what a SYN told, else that of the next segment."""
-        flows = self._flows
-        base = flows.cells[slot * f.WIDTH + f.TCP_BASE]
-        known = base >= 0 and flows.cells[slot * f.WIDTH + f.TCP_STATE] != f.T_REFUSED
-        tries = TRIES_FROM_START if known else TRIES_MID_STREAM
-        order = SequenceSpace(base) if known else None
-        stream = Stream(connection, slot, flows.side(slot), order, tries)
+        """Begin to keep a direction; its first number is what a SYN told, else that of the segment at hand."""
+        flows, cell = self._flows, slot * f.WIDTH
+        base = flows.cells[cell + f.TCP_BASE]
+        order = SequenceSpace(base) if base >= 0 else None
+        stream = Stream(connection, slot, flows.side(slot), order, TRIES_MID_STREAM if order is None else TRIES_FROM_START)
         connection.streams[stream.side] = stream
-        connection.ends[stream.side] = flows.ends(slot)
         self._streams[slot] = stream
-        other = self._streams.get(flows.peer(slot))
-        watched = other is not None and other in self._waiting
-        flows.cells[slot * f.WIDTH + f.TCP_STATE] = f.T_WATCHED if watched else f.T_OPEN
+        flows.cells[cell + f.TCP_STATE] = f.T_OPEN
         return stream
 
     def _open(self, slot: int, row: int) -> Stream:
@@ -423,7 +413,9 @@ class TcpReassembly:
         if first == cells[cell + f.TCP_BASE]:
             return
         peer = self._flows.peer(slot)
-        old = self._streams.get(slot) or self._streams.get(peer)
+        old = self._streams.get(slot)
+        if old is None and not flags & ACK:
+            old = self._streams.get(peer)
         if old is not None:
             self._end(old, row)
         k.begin_direction(self._flows.view, cell, peer * f.WIDTH if peer >= 0 else -1, first, flags, self._rows.ack[row])

@@ -28,11 +28,12 @@ USER0 = 13  # for whoever owns the flow; -1 in a new one
 USER1 = 14
 NEXT_FREE = 15  # free slot: the next one, -1 at the end
 
-# What TCP_STATE says, to `kernels.tcp` and to `reassembly`
+# What TCP_STATE says, to `kernels.tcp` and to `reassembly`. `track` runs ahead of both: whatever they do to a direction must
+# be right also where its peer has no slot yet, so they read the peer's row and write to it only what a new row holds.
 T_FRESH = 0  # nothing is kept of this direction
 T_REFUSED = 1  # no dissector wants it: rows are skipped until a SYN with another number begins a new connection
 T_OPEN = 2  # reassembly keeps state: it sees all but bare acknowledgements
-T_WATCHED = 3  # the other direction waits for a missing segment: it sees these too
+T_WAITING = 3  # and a segment is missing: it sees the peer's acknowledgements too
 
 # -- the table's own state: int64 each ----------------------------------------------------------------------------------
 STATE_WIDTH = 8

@@ -9,7 +9,7 @@ from lippycat_core.kernels.flow import (
     T_FRESH,
     T_OPEN,
     T_REFUSED,
-    T_WATCHED,
+    T_WAITING,
     TCP_ACK,
     TCP_BASE,
     TCP_STATE,
@@ -27,18 +27,15 @@ def ahead(a: int, b: int) -> int:
 
 
 def begin_direction(table: I64, cell: int, peer: int, first: int, flags: int, ack: int) -> None:
-    """A SYN: the direction at `cell` begins anew at number `first`, and so does its peer (-1: none), of which nothing is
-    kept: where the other SYN will say, or where this one acknowledges it (RFC 9293, section 3.5)."""
+    """A SYN: the direction at `cell` begins anew at number `first`, and what is known of its peer (at `peer`, -1 for none)
+    holds no more, unless this SYN acknowledges just that (RFC 9293, section 3.5)."""
     table[cell + TCP_STATE] = T_FRESH
     table[cell + TCP_BASE] = first
     table[cell + TCP_ACK] = -1
-    if peer >= 0:
-        base = ack if (flags & ACK) != 0 else -1
-        if (flags & ACK) == 0:
-            table[peer + TCP_ACK] = -1
-        if base != table[peer + TCP_BASE]:
-            table[peer + TCP_STATE] = T_FRESH
-            table[peer + TCP_BASE] = base
+    if peer >= 0 and ((flags & ACK) == 0 or table[peer + TCP_BASE] != ack):
+        table[peer + TCP_STATE] = T_FRESH
+        table[peer + TCP_BASE] = -1
+        table[peer + TCP_ACK] = -1
 
 
 def scan(transport: Transport, route: Route, table: I64, begin: int, end: int) -> int:
@@ -59,10 +56,14 @@ def scan(transport: Transport, route: Route, table: I64, begin: int, end: int) -
         flags = int(transport.tcp_flags[row]) + 0
         if state == T_REFUSED and (flags & SYN) == 0:
             continue
-        if state == T_WATCHED:
-            return row
         length = int(transport.pay_wire[row]) + 0
-        if state == T_OPEN:
+        peer = int(table[cell + PEER]) * WIDTH
+        if peer < 0 or peer + WIDTH > len(table):
+            peer = -1
+        peer_state = int(table[peer + TCP_STATE]) + 0 if peer >= 0 else T_FRESH
+        if peer_state == T_WAITING:
+            return row
+        if state >= T_OPEN:
             if length > 0 or (flags & (FIN | SYN | RST)) != 0:
                 return row
         else:
@@ -71,15 +72,15 @@ def scan(transport: Transport, route: Route, table: I64, begin: int, end: int) -
             if (flags & SYN) != 0:
                 seq = (seq + 1) & MASK
                 if seq != base:
-                    peer = int(table[cell + PEER]) * WIDTH
-                    known_peer = 0 <= peer <= len(table) - WIDTH
-                    if known_peer and table[peer + TCP_STATE] >= T_OPEN:
+                    if peer_state >= T_OPEN:
                         return row
-                    begin_direction(table, cell, peer if known_peer else -1, seq, flags, int(transport.ack[row]) + 0)
+                    begin_direction(table, cell, peer, seq, flags, int(transport.ack[row]) + 0)
                     base = seq
-                if table[cell + TCP_STATE] == T_REFUSED:
+                elif state == T_REFUSED:
                     continue
             if length > 0 and (base < 0 or ahead((seq + length) & MASK, base) > 0):
+                return row
+            if (flags & (FIN | RST)) != 0 and peer_state >= T_OPEN:
                 return row
         if (flags & ACK) != 0:
             ack = int(transport.ack[row]) + 0

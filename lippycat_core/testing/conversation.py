@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lippycat_core.addresses import words
 from lippycat_core.batch import Batch
@@ -56,6 +57,10 @@ def _end(text: str) -> tuple[tuple[int, int, int, int], int]:
     return words(host.strip("[]")), int(port)
 
 
+def _columns(columns: tuple[Any, ...], values: tuple[int, ...]) -> Iterator[tuple[Any, int]]:
+    return zip(columns, values, strict=True)
+
+
 def fill(batch: Batch, packets: Sequence[Sent], first_record: int = 1, ts_ns: int = 0) -> int:
     """Fill an empty batch with packets and return the time of the last; the first is 1 ms behind `ts_ns`."""
     batch.clear(first_record)
@@ -66,14 +71,14 @@ def fill(batch: Batch, packets: Sequence[Sent], first_record: int = 1, ts_ns: in
         batch.mem[off : off + size] = sent.payload
         (src, sport), (dst, dport) = _end(sent.src), _end(sent.dst)
         wire = size if sent.wire is None else sent.wire
-        for column, value in zip(batch.frame, (ts_ns, off, size, wire, 1), strict=True):
+        for column, value in _columns(batch.frame, (ts_ns, off, size, wire, 1):
             column[row] = value
-        for column, value in zip(batch.net, (*src, *dst, sent.proto), strict=True):
+        for column, value in _columns(batch.net, (*src, *dst, sent.proto):
             column[row] = value
         transport = (sport, dport, off, size, wire, sent.seq, sent.ack, sent.flags)
-        for column, value in zip(batch.transport, transport, strict=True):
+        for column, value in _columns(batch.transport, transport):
             column[row] = value
-        for column, value in zip(batch.route, (sent.status, -1, 0, 0), strict=True):
+        for column, value in _columns(batch.route, (sent.status, -1, 0, 0):
             column[row] = value
         off += size
     batch.rows = len(packets)
