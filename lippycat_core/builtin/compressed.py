@@ -87,6 +87,9 @@ class GzipInput(_Unpacked):
             if not self._packed:
                 return False
         self._packed = self._packed.lstrip(b"\0")
+        if not self._packed.startswith(GZIP_MAGIC[: len(self._packed)]):
+            self.problem = Problem("corrupt", "what follows the gzip stream is no gzip stream")
+            return False
         self._member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         return True
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from lippycat_core.batch import DEFAULT_BYTES, Batch
 from lippycat_core.builtin.inputs import open_input
-from lippycat_core.builtin.pcap import MAGICS, PcapFormat
+from lippycat_core.builtin.pcap import EMPTY, MAGICS, PcapFormat
 from lippycat_core.builtin.pcapng import MAGIC, PcapngFormat
-from lippycat_core.builtin.rawinput import ByteInput
+from lippycat_core.builtin.rawinput import ByteInput, NotACapture
 from lippycat_core.builtin.room import Format, Room, batch_room
 from lippycat_core.builtin.window import Window
-from lippycat_core.errors import InputError
 from lippycat_core.interfaces.capture import Fault, Progress
 from lippycat_core.kernels import walk
 from lippycat_core.kernelset import Kernel, KernelSet
@@ -41,12 +40,12 @@ class FileSource:
     def __init__(self, path: str, kernels: KernelSet, read_bytes: int = DEFAULT_BYTES) -> None:
         self._input = open_input(path)
         try:
-            self._format, carry = _recognise(self._input)
+            self._format, carry, offset = _recognise(self._input)
         except BaseException:
             self._input.close()
             raise
         self._read_bytes = read_bytes
-        self._window = Window(self._input, self._format.state, carry, self._format.used_bytes)
+        self._window = Window(self._input, self._format.state, carry, offset)
         self._record = 1  # number of the next record
         self._record_bytes = USUAL_RECORD_BYTES
         self._ended = False
@@ -102,9 +101,9 @@ class FileSource:
             if stop == walk.FULL:
                 break
             if stop == walk.BLOCK:
-                self._block(self._format.block(window))
+                self._block()
             elif stop != walk.NEED:
-                self._fail("corrupt", _FAULTS[stop].format(int(state[walk.W_VALUE])))
+                self._fail("corrupt", _FAULTS[stop].format(int(state[walk.W_VALUE])), window.offset)
             elif (rows and has_read) or not self._input.wait(0 if rows else timeout_ms):
                 break
             else:
@@ -113,7 +112,7 @@ class FileSource:
                 has_read = True
                 self._ended = window.read(self._read_size(room.rows - rows), room.nbytes) == 0
                 if self._ended and (window.left or self._input.problem):
-                    self._fail("truncated", f"the file ends {window.left} bytes into it")
+                    self._fail("truncated", f"the file ends {window.left} bytes into it", window.offset)
         if rows:
             self._record_bytes = (window.offset - begin) // rows
         window.leave()
@@ -123,19 +122,20 @@ class FileSource:
         """No more than the free rows are likely to hold, so that little is carried from batch to batch."""
         return min(max(rows * self._record_bytes + self._record_bytes - self._window.left, LEAST_READ), self._read_bytes)
 
-    def _block(self, wrong: str | None) -> None:
+    def _block(self) -> None:
+        begin = self._window.offset
+        wrong = self._format.block(self._window)
         if wrong is not None:
-            self._fail("corrupt", wrong)
+            self._fail("corrupt", wrong, begin)
         elif self._window.cut:
-            self._fail("truncated", "the file ends in a block")
+            self._fail("truncated", "the file ends in a block in front of it", begin)
 
-    def _fail(self, what: str, detail: str) -> None:
+    def _fail(self, what: str, detail: str, offset: int) -> None:
         """End the input here. Why its bytes ended early, where that is known, says more than what that did to a record."""
         self._ended = True
         if self._input.problem is not None and what == "truncated":
             what, detail = self._input.problem.what, self._input.problem.detail
-        place = f"record {self._record} at byte {self._window.offset}"
-        self._faults.append(Fault(self._input.name, what, f"{place}: {detail}"))
+        self._faults.append(Fault(self._input.name, what, f"record {self._record} at byte {offset}: {detail}"))
 
     def dropped(self) -> Mapping[str, int]:
         """See CaptureSource."""
@@ -154,19 +154,31 @@ class FileSource:
         self._input.close()
 
 
-def _recognise(source: ByteInput) -> tuple[Format, bytes]:
-    """The input's format, and what was read of it and belongs to records. Raises InputError where it has none."""
+def _recognise(source: ByteInput) -> tuple[Format, bytes, int]:
+    """The input's format, what was read of it and belongs to records, and where in the input that begins. Raises
+    NotACapture where it has none."""
     head = _first(source, MAGIC_BYTES)
     kind: type[PcapFormat] | type[PcapngFormat]
     if head in MAGICS:
         kind = PcapFormat
     elif head == MAGIC:
         kind = PcapngFormat
+    elif source.problem is not None and any(magic.startswith(head) for magic in (*MAGICS, MAGIC)):
+        return _cut_short(source.name, head)
     else:
-        reason = source.problem.detail if source.problem else "no pcap or pcapng header"
-        raise InputError(f"{source.name}: not a capture file ({reason}): name a file that tcpdump, Wireshark or lc wrote")
+        raise NotACapture(
+            f"{source.name}: not a capture file (no pcap or pcapng header): name a file that tcpdump, Wireshark or lc wrote"
+        )
     head += _first(source, kind.header_bytes - MAGIC_BYTES)
-    return kind(source.name, head), head[kind.used_bytes :]
+    if source.problem is not None and len(head) < kind.header_bytes:
+        return _cut_short(source.name, head)
+    return kind(source.name, head), head[kind.used_bytes :], kind.used_bytes
+
+
+def _cut_short(name: str, head: bytes) -> tuple[Format, bytes, int]:
+    """A compressed stream that is cut or damaged inside the capture's header: nobody can say that it is no capture, and
+    any format will do for the no records that it has."""
+    return PcapFormat(name, EMPTY), b"", len(head)
 
 
 def _first(source: ByteInput, count: int) -> bytes:
@@ -179,10 +191,15 @@ def _first(source: ByteInput, count: int) -> bytes:
 
 
 def is_capture(path: str) -> bool:
-    """Whether a file begins like a capture; False also for what cannot be decompressed. Raises OSError's InputError."""
-    source = open_input(path)
+    """Whether a file begins like a capture. Raises InputError where it cannot be read to say so."""
     try:
-        head = _first(source, MAGIC_BYTES)
+        source = open_input(path)
+    except NotACapture:
+        return False
+    try:
+        _recognise(source)
+    except NotACapture:
+        return False
     finally:
         source.close()
-    return head in MAGICS or head == MAGIC
+    return True

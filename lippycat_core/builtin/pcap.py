@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lippycat_core.builtin.rawinput import NotACapture
 from lippycat_core.builtin.room import Room
 from lippycat_core.builtin.window import Window
-from lippycat_core.errors import InputError
 from lippycat_core.kernels import walk
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -28,12 +28,15 @@ MAGICS: dict[bytes, tuple[str, int, int]] = {
     b"\xa1\xb2\xcd\x34": (">", 1000, KUZNETZOV_HEADER_BYTES),
 }
 
+EMPTY = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+"""The header of a file without records."""
+
 LINK_MASK = 0xFFFF
 """The upper half of the link type field holds the length of the frame check sequence, where a writer cared."""
 
 
 class PcapFormat:
-    """Records of one classic pcap file. `header` is its first 24 bytes; raises InputError where it is cut."""
+    """Records of one classic pcap file. `header` is its first 24 bytes; raises NotACapture where it is cut."""
 
     header_bytes = FILE_HEADER_BYTES
     used_bytes = FILE_HEADER_BYTES
@@ -41,7 +44,7 @@ class PcapFormat:
 
     def __init__(self, name: str, header: bytes) -> None:
         if len(header) < FILE_HEADER_BYTES:
-            raise InputError(f"{name}: not a capture file (its header is cut after {len(header)} bytes): get the whole file")
+            raise NotACapture(f"{name}: not a capture file (its header is cut after {len(header)} bytes): get the whole file")
         order, unit_ns, record_header = MAGICS[header[:4]]
         (link,) = struct.unpack_from(order + "I", header, 20)
         self.secrets: list[tuple[int, bytes]] = []

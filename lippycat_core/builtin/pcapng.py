@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lippycat_core.builtin.rawinput import NotACapture
 from lippycat_core.builtin.room import Room
 from lippycat_core.builtin.window import Window
 from lippycat_core.columns import I64
-from lippycat_core.errors import InputError
 from lippycat_core.kernels import walk
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -35,7 +35,7 @@ MICROSECONDS = 6
 
 
 class PcapngFormat:
-    """Blocks of one pcapng file. `header` is its first 12 bytes; raises InputError where they begin no section."""
+    """Blocks of one pcapng file. `header` is its first 12 bytes; raises NotACapture where they begin no section."""
 
     header_bytes = 12
     used_bytes = 0
@@ -43,7 +43,7 @@ class PcapngFormat:
 
     def __init__(self, name: str, header: bytes) -> None:
         if header[8:12] not in BYTE_ORDERS:
-            raise InputError(f"{name}: not a capture file (a pcapng block, but no byte-order magic): get the whole file")
+            raise NotACapture(f"{name}: not a capture file (a pcapng block, but no byte-order magic): get the whole file")
         self.secrets: list[tuple[int, bytes]] = []
         self.comments: list[tuple[int, str]] = []
         self.interfaces: list[str] = []
@@ -172,7 +172,7 @@ def interface_row(link: int, snaplen: int, resolution: int, offset_s: int) -> li
     else:
         # The walk multiplies a remainder below I_PER with 10**9, so I_PER may be 2**33 at most.
         finest = 2**32 if base == 2 else NS
-        row[walk.I_PRE] = min(max(per_second // finest, 1), walk.LARGEST_TS_NS)
+        row[walk.I_PRE] = min(max(per_second // finest, 1), 2**63 - 1)
         row[walk.I_PER] = min(per_second, finest)
     row[walk.I_OFFSET_NS] = min(max(offset_s * NS, -walk.LARGEST_TS_NS), walk.LARGEST_TS_NS)
     return row

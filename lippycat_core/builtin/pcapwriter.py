@@ -122,6 +122,7 @@ class PcapWriter:
     def _add_link(self, link: int) -> None:
         """Announce a link type: a pcap file's header, or another interface of a pcapng file."""
         if self._known == (MOST_LINKS if self._pcapng else 1):
+            self._flush()
             self._give_up()
             if self._pcapng:
                 raise OutputError(f"{self._name}: more than {MOST_LINKS} link types: filter the input (-f)")

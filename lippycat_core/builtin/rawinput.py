@@ -16,6 +16,10 @@ from lippycat_core.interfaces.capture import Progress
 STDIN = "-"
 
 
+class NotACapture(InputError):
+    """A file that can be read and holds no capture; a directory's other files are told so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why an input's bytes ended early: `what` is 'truncated' or 'corrupt', `detail` says it in words."""

@@ -164,15 +164,17 @@ def walk_pcapng(slab: U8, state: I64, interfaces: I64, frame: Frame, notes: I32,
             stop = NEED
             break
         kind = word(slab, pos, big)
-        if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION, DECRYPTION_SECRETS):
-            stop = BLOCK
-            break
+        packet = kind == ENHANCED_PACKET_BLOCK
+        shortest = 32
+        if not packet:
+            if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION, DECRYPTION_SECRETS):
+                stop = BLOCK
+                break
+            packet = kind in (SIMPLE_PACKET_BLOCK, PACKET_BLOCK)
+            if kind != PACKET_BLOCK:
+                shortest = 16 if packet else 12
         total = word(slab, pos + 4, big)
         padded = (total + 3) // 4 * 4  # some writers leave the padding out of the length
-        packet = kind in (ENHANCED_PACKET_BLOCK, SIMPLE_PACKET_BLOCK, PACKET_BLOCK)
-        shortest = 12
-        if packet:
-            shortest = 16 if kind == SIMPLE_PACKET_BLOCK else 32
         if total < shortest or total > (LARGEST_PACKET_BLOCK if packet else LARGEST_BLOCK):
             stop = BAD_LENGTH
             state[W_VALUE] = total
