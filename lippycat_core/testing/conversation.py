@@ -71,14 +71,14 @@ def fill(batch: Batch, packets: Sequence[Sent], first_record: int = 1, ts_ns: in
         batch.mem[off : off + size] = sent.payload
         (src, sport), (dst, dport) = _end(sent.src), _end(sent.dst)
         wire = size if sent.wire is None else sent.wire
-        for column, value in _columns(batch.frame, (ts_ns, off, size, wire, 1):
+        for column, value in _columns(batch.frame, (ts_ns, off, size, wire, 1)):
             column[row] = value
-        for column, value in _columns(batch.net, (*src, *dst, sent.proto):
+        for column, value in _columns(batch.net, (*src, *dst, sent.proto)):
             column[row] = value
         transport = (sport, dport, off, size, wire, sent.seq, sent.ack, sent.flags)
         for column, value in _columns(batch.transport, transport):
             column[row] = value
-        for column, value in _columns(batch.route, (sent.status, -1, 0, 0):
+        for column, value in _columns(batch.route, (sent.status, -1, 0, 0)):
             column[row] = value
         off += size
     batch.rows = len(packets)
