@@ -45,7 +45,7 @@ Codec: TypeAlias = tuple[int, str, int]
 
 _SECURE: tuple[bool | None, ...] = (None, False, False, True, True, None, None)  # by PROTOCOLS, without other evidence
 _UNSPECIFIED: frozenset[Address] = frozenset({(0, 0, 0, 0), (0, 0, 0xFFFF, 0)})
-_RTPMAP = re.compile(rb"^a=rtpmap:[ \t]*(\d{1,3})[ \t]+([^/\s]{1,64})/(\d{1,9})", re.MULTILINE)
+_RTPMAP = re.compile(rb"^a=rtpmap:[ \t]*(\d{1,3})[ \t]+([^/\s]{1,64})/(\d{1,9})", re.MULTILINE | re.IGNORECASE)
 _ROWS = 1024
 _CACHED_LISTS = 4096
 _LONGEST_CACHED = 1024

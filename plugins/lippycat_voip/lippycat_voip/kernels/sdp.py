@@ -69,7 +69,7 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
             i = stop + 1
             if stop < begin or slab[begin - 1] != EQUALS:
                 continue
-            if stop > begin and slab[stop - 1] == CR:
+            while stop > begin and slab[stop - 1] == CR:
                 stop -= 1
             if kind == MEDIA:
                 if lines == MEDIA_LIMIT:
@@ -157,7 +157,7 @@ def attribute(slab: U8, begin: int, end: int) -> int:
     """Which of the attributes above stands at `begin`."""
     if begin >= end:
         return NOTHING
-    c = slab[begin]
+    c = int(slab[begin]) | 0x20  # attribute names have one case (RFC 4566, section 5); some senders do not know
     said = NOTHING
     if c == 0x72:  # r
         if starts(slab, begin, end, b"rtpmap:"):
