@@ -1,0 +1,291 @@
+"""What is kept of one Call-ID: counts, the headers that its record shows, and for a call its state, result and times.
+
+Messages arrive here as plain values, each once (copies and retransmissions are sorted out before). Nothing here reads
+message bytes, knows media, or decides when a record is written.
+"""
+
+from __future__ import annotations
+
+from lippycat_core.addresses import Endpoint
+from lippycat_voip.offers import Session
+from lippycat_voip.states import (
+    BYE,
+    CANCEL,
+    EVENT_OF_STATUS,
+    EVENTS,
+    INVITED,
+    NEW,
+    NEXT,
+    NO_EVENT,
+    OVER,
+    REFUSALS,
+    REINVITED,
+)
+from lippycat_voip.tally import Tally
+
+NEVER = 1 << 62
+"""A due time that does not come."""
+
+FORK_PATIENCE_NS = 180_000_000_000
+"""How long an INVITE without a final answer on one branch keeps a call open that was refused on another (RFC 3261,
+16.6, Timer C: proxies give up after three minutes)."""
+
+MAX_ATTEMPTS = 16
+MAX_REINVITES = 64
+MAX_PATHS = 64
+MAX_DIGITS = 1024
+MAX_BRANCHES = 64
+
+
+class Result:
+    """The answer that counts: the first 2xx, else the last final answer that is no challenge, else the last challenge."""
+
+    __slots__ = ("code", "rank", "reason", "ts_ns")
+
+    def __init__(self) -> None:
+        self.rank = 0  # 3 a 2xx, 2 another final answer, 1 a challenge, 0 none
+        self.code = 0
+        self.reason = b""
+        self.ts_ns = 0
+
+    def take(self, code: int, reason: bytes, ts_ns: int) -> None:
+        """One final answer."""
+        rank = 3 if code < 300 else 1 if code in (401, 407) else 2
+        if rank > self.rank or (rank == self.rank and rank < 3):
+            self.rank, self.code, self.reason, self.ts_ns = rank, code, reason, ts_ns
+
+
+class Attempt:
+    """One CSeq of the initial INVITE."""
+
+    __slots__ = ("cseq", "invited_ns", "ringing_ns")
+
+    def __init__(self, cseq: int, invited_ns: int) -> None:
+        self.cseq = cseq
+        self.invited_ns = invited_ns
+        self.ringing_ns: int | None = None  # first 18x
+
+
+class Call:
+    """The INVITE side of a Call-ID."""
+
+    __slots__ = (
+        "accepted_cseq",
+        "answer_ns",
+        "attempts",
+        "branches",
+        "bye_ns",
+        "bye_tag",
+        "caller_tag",
+        "cancel_ns",
+        "digits",
+        "ended_now_ns",
+        "invited_now_ns",
+        "last_info",
+        "reinvites",
+        "ringing_ns",
+        "session",
+        "state",
+        "terminated_ns",
+    )
+
+    def __init__(self) -> None:
+        self.state = NEW
+        self.session: Session | None = None
+        self.caller_tag: bytes | None = None
+        self.attempts: tuple[Attempt, ...] = ()
+        self.reinvites: tuple[tuple[bytes, int], ...] = ()  # From tag and CSeq of INVITEs inside the dialog
+        self.branches: tuple[bytes, ...] = ()  # top Via branches of initial INVITEs without a final answer
+        self.accepted_cseq = -1
+        self.invited_now_ns = 0  # packet clock at the last initial INVITE
+        self.ended_now_ns = 0  # packet clock at the last final answer, CANCEL or BYE
+        self.ringing_ns: int | None = None
+        self.answer_ns: int | None = None
+        self.cancel_ns: int | None = None
+        self.terminated_ns: int | None = None  # 487
+        self.bye_ns: int | None = None
+        self.bye_tag: bytes | None = None
+        self.digits = ""
+        self.last_info: tuple[bytes, int] | None = None
+
+    def is_initial(self, from_tag: bytes, cseq: int) -> bool:
+        """Whether an answer to an INVITE with this From tag and CSeq counts for the call's result: any does but those to
+        a re-INVITE that was captured. Each side numbers its own requests, so the number alone tells nothing."""
+        if not self.reinvites or (from_tag, cseq) not in self.reinvites:
+            return True
+        return from_tag == self.caller_tag and any(attempt.cseq == cseq for attempt in self.attempts)
+
+    def invited(self, from_tag: bytes, cseq: int, branch: bytes, ts_ns: int, now_ns: int) -> None:
+        """An initial INVITE, on one more path or with another CSeq."""
+        if branch not in self.branches and len(self.branches) < MAX_BRANCHES:
+            self.branches = (*self.branches, branch)
+        for attempt in self.attempts:
+            if attempt.cseq == cseq:
+                return
+        if self.caller_tag is None:
+            self.caller_tag = from_tag
+        self.attempts = (*self.attempts[-MAX_ATTEMPTS + 1 :], Attempt(cseq, ts_ns))
+        self.invited_now_ns = now_ns
+        self.state = NEXT[self.state * EVENTS + INVITED]
+
+    def reinvited(self, from_tag: bytes, cseq: int) -> None:
+        """An INVITE inside a dialog. It proves an answer only where none was captured."""
+        if (from_tag, cseq) not in self.reinvites:
+            self.reinvites = (*self.reinvites[-MAX_REINVITES + 1 :], (from_tag, cseq))
+        self.state = NEXT[self.state * EVENTS + REINVITED]
+
+    def provisional(self, code: int, cseq: int, ts_ns: int) -> None:
+        """A 1xx to the initial INVITE."""
+        event = EVENT_OF_STATUS[code]
+        if event == NO_EVENT:
+            return
+        if 180 <= code <= 189:
+            if self.ringing_ns is None:
+                self.ringing_ns = ts_ns
+            for attempt in self.attempts:
+                if attempt.cseq == cseq and attempt.ringing_ns is None:
+                    attempt.ringing_ns = ts_ns
+        self.state = NEXT[self.state * EVENTS + event]
+
+    def answered(self, code: int, cseq: int, branch: bytes, ts_ns: int, now_ns: int) -> None:
+        """A final answer to the initial INVITE."""
+        event = EVENT_OF_STATUS[code]
+        if event == NO_EVENT:
+            return
+        self._ended_at(now_ns)
+        self._close_branch(branch)
+        if code < 300:
+            if self.answer_ns is None:
+                self.answer_ns = ts_ns
+                self.accepted_cseq = cseq
+        elif code == 487 and self.terminated_ns is None:
+            self.terminated_ns = ts_ns
+        self.state = NEXT[self.state * EVENTS + event]
+
+    def cancelled(self, from_tag: bytes, cseq: int, branch: bytes, ts_ns: int, now_ns: int) -> None:
+        """A CANCEL, which carries the From tag, CSeq and branch of the INVITE that it cancels (RFC 3261, 9.1)."""
+        if not self.is_initial(from_tag, cseq):
+            return
+        self._ended_at(now_ns)
+        self._close_branch(branch)
+        if self.cancel_ns is None:
+            self.cancel_ns = ts_ns
+        self.state = NEXT[self.state * EVENTS + CANCEL]
+
+    def hung_up(self, from_tag: bytes, ts_ns: int, now_ns: int) -> None:
+        """A BYE."""
+        after = NEXT[self.state * EVENTS + BYE]
+        if after != self.state and self.bye_ns is None:
+            self.bye_ns, self.bye_tag = ts_ns, from_tag
+            self.ended_now_ns = now_ns
+        self.state = after
+
+    def over_ns(self, linger_ns: int) -> int:
+        """The packet time at which the call has been over for `linger_ns`; NEVER while it is not over."""
+        if self.state in OVER:
+            return self.ended_now_ns + linger_ns
+        if self.state in REFUSALS:
+            return self.ended_now_ns + linger_ns + (FORK_PATIENCE_NS if self.branches else 0)
+        return NEVER
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended (or was refused on every branch), so that a later call may take its endpoints."""
+        return self.state in OVER or (self.state in REFUSALS and not self.branches)
+
+    def _ended_at(self, now_ns: int) -> None:
+        if self.state not in OVER:
+            self.ended_now_ns = now_ns
+
+    def _close_branch(self, branch: bytes) -> None:
+        if branch in self.branches:
+            self.branches = tuple(other for other in self.branches if other != branch)
+
+
+class Dialog:
+    """One Call-ID. `call` is there as soon as it is a call."""
+
+    __slots__ = (
+        "call",
+        "call_id",
+        "closed",
+        "copies",
+        "cseq_method",
+        "diversion",
+        "due_ns",
+        "first_ns",
+        "from_value",
+        "head_rank",
+        "identity",
+        "last_ns",
+        "last_record",
+        "messages",
+        "method",
+        "packets",
+        "paths",
+        "queued_ns",
+        "reason_header",
+        "record",
+        "refer_to",
+        "replaces",
+        "request_uri",
+        "result",
+        "retransmissions",
+        "rtcp_packets",
+        "seen",
+        "serial",
+        "server",
+        "src_dst",
+        "started_now_ns",
+        "tally",
+        "to_tag",
+        "to_value",
+        "transports",
+        "user_agent",
+        "wanted",
+    )
+
+    def __init__(self, call_id: bytes, serial: int, record: int, src: Endpoint, dst: Endpoint, ts_ns: int, tally: Tally) -> None:
+        self.call_id = call_id
+        self.serial = serial
+        self.record = record
+        self.src_dst = (src, dst)
+        self.first_ns = ts_ns
+        self.last_ns = ts_ns
+        self.tally = tally
+        self.wanted = True
+        self.messages = 0
+        self.copies = 0
+        self.retransmissions = 0
+        self.packets = 0  # captured ones, counted where the user asked for some calls only
+        self.rtcp_packets = 0
+        self.last_record = 0
+        self.transports = 0
+        self.seen: dict[int, int] = {}
+        self.method = ""
+        self.cseq_method = 0
+        self.head_rank = 0  # how good a source the headers below come from: 1 response, 2 request, 3 initial INVITE
+        self.from_value = b""
+        self.to_value = b""
+        self.to_tag: bytes | None = None
+        self.request_uri: bytes | None = None
+        self.user_agent: bytes | None = None
+        self.server: bytes | None = None
+        self.identity: bytes | None = None
+        self.diversion: bytes | None = None
+        self.reason_header: bytes | None = None
+        self.refer_to: bytes | None = None
+        self.replaces: bytes | None = None
+        self.paths: tuple[tuple[Endpoint, Endpoint], ...] = ()
+        self.result = Result()
+        self.started_now_ns = 0
+        self.call: Call | None = None
+        self.due_ns = NEVER  # packet time behind which the record may be written
+        self.queued_ns = NEVER  # earliest time for which it waits in the queue
+        self.closed = False  # no message is taken any more
+
+    def add_path(self, src: Endpoint, dst: Endpoint) -> None:
+        """The first request was seen on this hop."""
+        path = (src, dst)
+        if path not in self.paths and len(self.paths) < MAX_PATHS:
+            self.paths = (*self.paths, path)
