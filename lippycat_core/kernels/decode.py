@@ -15,7 +15,6 @@ from lippycat_core.columns import (
     TUNNEL_DEPTH,
     U8,
     UDP,
-    UNDECODABLE,
     Frame,
     Net,
     Route,
@@ -24,7 +23,7 @@ from lippycat_core.columns import (
 from lippycat_core.kernels.link import IPV4, IPV6, link_header, unwrap
 from lippycat_core.kernels.load import be16, be32, u8
 from lippycat_core.kernels.network import cut, ipv4, ipv6
-from lippycat_core.kernels.tunnel import NO_TUNNEL, ip_tunnel, udp_tunnel
+from lippycat_core.kernels.tunnel import NO_TUNNEL, ip_tunnel, is_tunnel_port, udp_tunnel
 
 MAX_IP_HEADERS = 8  # one inside the other
 
@@ -127,24 +126,27 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
         ethertype, pos = unwrap(slab, ethertype, pos, end)
     for _ in range(MAX_IP_HEADERS):
         if ethertype == IPV4:
-            code, carried, payload, stop, wire = ipv4(slab, pos, end, wire_end)
+            carried, payload, wire_end = ipv4(slab, pos, end, wire_end)
         elif ethertype == IPV6:
-            code, carried, payload, stop, wire = ipv6(slab, pos, end, wire_end)
+            carried, payload, wire_end = ipv6(slab, pos, end, wire_end)
         elif ethertype == -OTHER:
             if pos > end:
                 pos = end
             return OTHER, ip, protocol, pos, pos, end, wire_end
         else:
             return -ethertype, -1, -1, off, off, off, off
-        if code >= UNDECODABLE:
-            return code, -1, -1, off, off, off, off
-        ip = pos
+        if end > wire_end:
+            end = wire_end
+        if carried < 0:
+            if carried != -FRAGMENT:
+                return -carried, -1, -1, off, off, off, off
+            carried = u8(slab, pos + 9)
+            if ethertype == IPV6:
+                carried = u8(slab, payload - 8)
+            return FRAGMENT, pos, carried, payload, payload, end, wire_end
         protocol = carried
-        end = stop
-        wire_end = wire
+        ip = pos
         pos = payload
-        if code == FRAGMENT:
-            return FRAGMENT, ip, protocol, pos, pos, end, wire_end
         if protocol == UDP:
             if pos + 8 > end:
                 return cut(pos + 8, wire_end), -1, -1, off, off, off, off
@@ -156,6 +158,8 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
                     wire_end = pos + length
                 if end > wire_end:
                     end = wire_end
+            if not is_tunnel_port(be16(slab, pos), be16(slab, pos + 2)):
+                return DECODED, ip, UDP, pos, pos + 8, end, wire_end
             ethertype, payload = udp_tunnel(slab, be16(slab, pos), be16(slab, pos + 2), pos + 8, end, wire_end)
             if ethertype == NO_TUNNEL:
                 return DECODED, ip, UDP, pos, pos + 8, end, wire_end

@@ -173,7 +173,7 @@ def ppp(slab: U8, pos: int, end: int) -> tuple[int, int]:
     """Behind a PPP header, with or without address and control (RFC 1662), the protocol compressed or not (RFC 1661, 6.5)."""
     if pos + 2 <= end and be16(slab, pos) == 0xFF03:
         pos += 2
-    if pos >= end:
+    if pos >= end or (pos + 1 == end and u8(slab, pos) == 0xFF):
         return -TRUNCATED_HEADER, pos
     protocol = u8(slab, pos)
     if protocol & 1:

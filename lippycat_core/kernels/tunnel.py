@@ -14,7 +14,7 @@ from lippycat_core.kernels.load import be16, u8
 IP_IN_IP, IPV6_IN_IP, GRE, ETHER_IP, MPLS_IN_IP = 4, 41, 47, 97, 137
 
 ERSPAN_II, ERSPAN_III = 0x88BE, 0x22EB  # GRE protocol types
-VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT = 4789, 8472, 6081, 2152
+VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT = 4789, 4790, 8472, 6081, 2152
 G_PDU = 255  # GTP-U message type of a user's packet (3GPP TS 29.281, section 7.1)
 MAX_GTP_EXTENSIONS = 8
 NO_TUNNEL = 0  # an EtherType that is none
@@ -46,6 +46,8 @@ def gre(slab: U8, pos: int, end: int) -> tuple[int, int]:
         return -BAD_HEADER, pos
     if version == 0 and flags & 0x4000:  # source routes (RFC 1701), long gone
         return -OTHER, pos
+    if version == 1 and flags & 0x1000 == 0:  # an acknowledgement alone: what carries PPP is numbered
+        return -OTHER, pos
     pos += 4
     if flags & 0x8000:  # checksum
         pos += 4
@@ -57,8 +59,6 @@ def gre(slab: U8, pos: int, end: int) -> tuple[int, int]:
         pos += 4
     if pos > end:
         return -TRUNCATED_HEADER, pos
-    if pos == end and version == 1:
-        return -OTHER, pos  # an acknowledgement alone
     if protocol == ERSPAN_II:
         if flags & 0x1000:  # type I has neither a sequence number nor a header
             pos += 8
@@ -84,10 +84,15 @@ def erspan_iii(slab: U8, pos: int, end: int) -> tuple[int, int]:
     return -OTHER, pos
 
 
+def is_tunnel_port(sport: int, dport: int) -> bool:
+    """Whether a look into the UDP payload can find a tunnel at all; GTP-U may answer from its port to any."""
+    return dport in (VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT) or sport == GTP_U_PORT
+
+
 def udp_tunnel(slab: U8, sport: int, dport: int, pos: int, end: int, wire_end: int) -> tuple[int, int]:
     """IPv4 or IPv6 and its place inside the UDP payload at `pos`, TRUNCATED_HEADER (negated) for a tunnel whose inside
     the snap length cut, else NO_TUNNEL."""
-    if dport in (VXLAN_PORT, VXLAN_LINUX_PORT):
+    if dport in (VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT):
         ethertype, inner = vxlan(slab, pos, end)
     elif dport == GENEVE_PORT:
         ethertype, inner = geneve(slab, pos, end)
@@ -116,12 +121,24 @@ def begins_ip(slab: U8, ethertype: int, pos: int, end: int, wire_end: int) -> bo
 
 
 def vxlan(slab: U8, pos: int, end: int) -> tuple[int, int]:
-    """Behind a VXLAN header (RFC 7348, section 5; the G bit and its policy are group policy's)."""
+    """Behind a VXLAN header (RFC 7348, section 5): an Ethernet frame, or with the P bit of the generic protocol extension
+    what the header says. The G bit and the policy that it announces are passed over."""
     if pos + 8 > end:
         return NO_TUNNEL, pos
-    if u8(slab, pos) & 0x7F != 0x08 or u8(slab, pos + 7) != 0:
+    flags = u8(slab, pos)
+    if flags & 0x7B != 0x08 or u8(slab, pos + 7) != 0:
         return NO_TUNNEL, pos
-    return ETHERNET_FRAME, pos + 8
+    pos += 8
+    if flags & 0x04 == 0:
+        return ETHERNET_FRAME, pos
+    following = u8(slab, pos - 5)
+    if following == 1:
+        return IPV4, pos
+    if following == 2:
+        return IPV6, pos
+    if following == 3:
+        return ETHERNET_FRAME, pos
+    return NO_TUNNEL, pos
 
 
 def geneve(slab: U8, pos: int, end: int) -> tuple[int, int]:
