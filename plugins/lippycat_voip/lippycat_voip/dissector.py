@@ -1,0 +1,231 @@
+"""The VoIP dissector: marks its rows, collects a segment's messages, and hands them and the media on in the input's order.
+
+What a message means is `dialogs`' business, what a packet of media counts for is `streams`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lippycat_core.addresses import Endpoint
+from lippycat_core.batch import Batch
+from lippycat_core.columns import I32, I64
+from lippycat_core.events import Event
+from lippycat_core.interfaces.dissect import Run, Segment
+from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_voip.columns import K_DTLS, K_SIP, K_ZRTP, KINDS, M_WIDTH, SP_ROW, SP_WIDTH
+from lippycat_voip.dialogs import DialogOptions, DialogTable
+from lippycat_voip.framer import Framer, claim_stream
+from lippycat_voip.kernels.classify import classify
+from lippycat_voip.kernels.collect import E_DST, E_NOW_NS, E_SRC, E_TS_NS, E_WIDTH, between, ends, messages
+from lippycat_voip.kernels.frame import frame
+from lippycat_voip.kernels.rtcp import reports
+from lippycat_voip.kernels.rtp import advance, gather, reindex
+from lippycat_voip.kernels.sdp import describe
+from lippycat_voip.kernels.sip import parse
+from lippycat_voip.media import Media
+from lippycat_voip.sdp import Descriptions
+from lippycat_voip.streams import StreamTable
+
+CHUNK = 512
+"""Messages that are parsed at once: their table (112 KB) stays in the cache with what is read from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoipOptions:
+    """What the user asked for; `docs/output.md` says what each does to the records."""
+
+    messages: bool = False
+    call_id: str | None = None
+    sip_users: Sequence[str] = ()
+    sip_user_file: str | None = None
+    rtp_heuristic: bool = True
+    max_calls: int = 100_000
+    max_streams: int = 200_000
+
+
+class VoipDissector:
+    """SIP over UDP and TCP, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
+
+    name: ClassVar[str] = "voip"
+    kinds: ClassVar[tuple[str, ...]] = KINDS
+    kernels: ClassVar[tuple[Kernel, ...]] = (
+        classify,
+        messages,
+        ends,
+        between,
+        parse,
+        describe,
+        frame,
+        gather,
+        advance,
+        reindex,
+        reports,
+    )
+
+    def __init__(self, options: VoipOptions | None = None) -> None:
+        options = VoipOptions() if options is None else options
+        self._streams = StreamTable(options.max_streams, self._new_stream, self._evicted_stream, self._rtcp)
+        self._media = Media(self._streams)
+        self._dialogs = DialogTable(
+            self._streams,
+            self._media,
+            DialogOptions(
+                max_calls=options.max_calls,
+                messages=options.messages,
+                call_id=options.call_id,
+                sip_users=tuple(options.sip_users),
+                sip_user_file=options.sip_user_file,
+                rtp_heuristic=options.rtp_heuristic,
+            ),
+        )
+        self._descriptions = Descriptions()
+        self._framer = Framer()
+        self._base = 0
+        self._table: I32 = np.zeros(CHUNK * M_WIDTH, np.int32)
+        self._ends: I64 = np.zeros(CHUNK * E_WIDTH, np.int64)
+        self._spans: I32 = np.zeros(0, np.int32)
+        self._rows: I32 = np.zeros(0, np.int32)
+        self._secured: set[tuple[int, ...]] = set()
+
+    def bind(self, kernels: KernelSet) -> None:
+        """Take the runnable kernels."""
+        self._kernels = kernels
+        self._classify = kernels[classify]
+        self._collect = kernels[messages]
+        self._find_ends = kernels[ends]
+        self._between = kernels[between]
+        self._parse = kernels[parse]
+        self._table_view = kernels.view(self._table)
+        self._ends_view = kernels.view(self._ends)
+        self._resize(0)
+        self._streams.bind(kernels)
+        self._descriptions.bind(kernels)
+        self._framer.bind(kernels)
+
+    def _resize(self, rows: int) -> None:
+        self._spans = np.zeros(rows * SP_WIDTH, np.int32)
+        self._rows = np.zeros(rows, np.int32)
+        self._spans_view = self._kernels.view(self._spans)
+        self._rows_view = self._kernels.view(self._rows)
+
+    def _new_stream(self, slot: int) -> None:
+        self._media.on_new(slot)
+
+    def _evicted_stream(self, slot: int) -> None:
+        self._dialogs.stream_evicted(slot)
+
+    def _rtcp(self, src: Endpoint, dst: Endpoint) -> None:
+        if self._dialogs.filtering:
+            self._dialogs.rtcp(src, dst)
+
+    # -- rows -------------------------------------------------------------------------------------------------------------
+
+    def route(self, batch: Batch, begin: int, end: int, base: int) -> None:
+        """Mark UDP rows by content."""
+        self._base = base
+        views = batch.views
+        self._classify(views.slab, views.transport, views.net, views.route, begin, end, base)
+
+    def claim_stream(self, head: memoryview) -> bool | None:
+        """Whether a TCP stream begins with SIP."""
+        return claim_stream(head)
+
+    def rows(self, segment: Segment) -> Iterable[Event]:
+        """Follow a segment: media up to each message that changes it, then the message."""
+        batch = segment.batch
+        if batch.capacity > len(self._rows):
+            self._resize(batch.capacity)
+        self._note_secured(segment)
+        tcp_spans, tcp_runs = self._frame(batch, segment.runs)
+        self._streams.load(segment, self._base)
+        views = batch.views
+        count = self._collect(views.transport, views.route, segment.begin, segment.end, self._base + K_SIP, self._spans_view)
+        if tcp_spans:
+            self._mixed(batch, count, tcp_spans, tcp_runs)
+        elif count:
+            self._signalling(batch, self._spans, count, {})
+        self._streams.advance()
+        return self._dialogs.take_events()
+
+    def _note_secured(self, segment: Segment) -> None:
+        """Ends between which DTLS or ZRTP runs have their media encrypted; a pair is noted once."""
+        batch = segment.batch
+        count = self._between(
+            batch.views.route, segment.begin, segment.end, self._base + K_DTLS, self._base + K_ZRTP, self._rows_view
+        )
+        for row in self._rows[:count].tolist():
+            src, dst = _row_ends(batch, row)
+            self._media.secured(src, dst)
+
+    def _frame(self, batch: Batch, runs: Sequence[Run]) -> tuple[list[int], list[Run]]:
+        """The spans of the messages that TCP runs complete, and the run of each."""
+        spans: list[int] = []
+        owners: list[Run] = []
+        for run in runs:
+            if run.connection.owner is self:
+                self._framer.feed(batch, run, spans)
+                owners += [run] * (len(spans) // SP_WIDTH - len(owners))
+        return spans, owners
+
+    def _mixed(self, batch: Batch, count: int, tcp_spans: list[int], tcp_runs: list[Run]) -> None:
+        """Messages of datagrams and of streams, in the order of their rows."""
+        both = np.concatenate([self._spans[: count * SP_WIDTH], np.array(tcp_spans, np.int32)]).reshape(-1, SP_WIDTH)
+        order = np.argsort(both[:, SP_ROW], kind="stable")
+        spans = np.ascontiguousarray(both[order]).reshape(-1)
+        streams = {at: tcp_runs[which - count] for at, which in enumerate(order.tolist()) if which >= count}
+        self._signalling(batch, spans, len(order), streams)
+
+    def _signalling(self, batch: Batch, spans: I32, count: int, streams: Mapping[int, Run]) -> None:
+        """Parse messages a chunk at a time and hand each to its dialog; `streams` names the run of those from TCP."""
+        views, mem, record0 = batch.views, batch.mem, batch.first_record
+        message = self._dialogs.message
+        for first in range(0, count, CHUNK):
+            some = min(CHUNK, count - first)
+            chunk = self._kernels.view(spans[first * SP_WIDTH : (first + some) * SP_WIDTH])
+            self._parse(views.slab, chunk, some, self._table_view)
+            self._find_ends(views.frame, views.net, views.transport, views.route, chunk, some, self._ends_view)
+            bodies = self._descriptions.read(views.slab, mem, self._table_view, some)
+            ints = self._table[: some * M_WIDTH].tolist()
+            who = self._ends[: some * E_WIDTH].tolist()
+            for m in range(some):
+                e = m * E_WIDTH
+                base = m * M_WIDTH
+                if first + m in streams:
+                    src, dst = streams[first + m].connection.ends[streams[first + m].side]
+                else:
+                    src, dst = tuple(who[e + E_SRC : e + E_DST]), tuple(who[e + E_DST : e + E_TS_NS])
+                message(mem, ints, base, record0 + ints[base], who[e + E_TS_NS], who[e + E_NOW_NS], src, dst, bodies.get(m))
+
+    # -- time and end -------------------------------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int, record: int) -> Iterable[Event]:
+        """Write what is due; forget what was never confirmed."""
+        return self._dialogs.tick(now_ns)
+
+    def finish(self, now_ns: int) -> Iterable[Event]:
+        """Write all that is left."""
+        return self._dialogs.finish(now_ns)
+
+    def summary(self) -> Mapping[str, object]:
+        """The SIP, call and media fields of the summary record."""
+        return {**self._dialogs.summary(), "rtcp_packets": self._streams.rtcp_packets}
+
+    def evicted(self) -> Mapping[str, int]:
+        """What bounded tables gave up."""
+        return {**self._dialogs.evicted(), "streams": self._streams.evicted}
+
+    def wanted(self) -> int | None:
+        """Packets of the calls that a user filter keeps; None without one."""
+        return self._dialogs.wanted()
+
+
+def _row_ends(batch: Batch, row: int) -> tuple[Endpoint, Endpoint]:
+    net, transport = batch.net, batch.transport
+    src = (int(net.src0[row]), int(net.src1[row]), int(net.src2[row]), int(net.src3[row]), int(transport.sport[row]))
+    dst = (int(net.dst0[row]), int(net.dst1[row]), int(net.dst2[row]), int(net.dst3[row]), int(transport.dport[row]))
+    return src, dst
