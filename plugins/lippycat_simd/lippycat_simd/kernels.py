@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ V = TypeVar("V", bound=tuple[Any, ...])
 
 class CompiledKernels:
     """A `KernelSet` of numba's machine code; a kernel that is not in the cache is compiled when it is first asked for.
+    Without a cache (None) each is; by default the cache lies in its usual place.
 
     What `self[kernel]` gives takes its arguments by position only and does not check what `view` has checked: it is the
     machine code's own entry (1 µs for three NamedTuples of arrays, where numba's dispatcher takes 4).
@@ -25,8 +26,8 @@ class CompiledKernels:
 
     name = "simd"
 
-    def __init__(self, cache: KernelCache | None = None) -> None:
-        if cache is None:
+    def __init__(self, cache: KernelCache | Literal["usual"] | None = "usual") -> None:
+        if cache == "usual":
             root = find_root()
             cache = KernelCache(root) if root else None
         self._cache = cache

@@ -181,12 +181,13 @@ def test_close_ends_the_child_and_keeps_what_is_done(module: Make, cache: Kernel
     assert time.monotonic() - begin < 3
 
 
-def test_with_nowhere_to_write_kernels_are_compiled_without_a_cache(module: Make) -> None:
+def test_with_nowhere_to_write_kernels_are_compiled_without_a_cache(module: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     made = module(KERNELS)
     compiler = SimdCompiler(None)
     assert not compiler.ready([made.twice])
     compiler.start([made.twice])
     assert "no folder for compiled kernels" in compiler.problem()
+    monkeypatch.setattr(KernelCache, "mark", lambda *_: pytest.fail("something was written"))
     assert compiler.load([made.twice])[made.twice](4) == 8
     compiler.close()
 
