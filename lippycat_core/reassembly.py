@@ -50,7 +50,6 @@ class Connection:
     claim: object = None
     state: list[Any] = field(default_factory=lambda: [None, None])
     ends: list[tuple[Endpoint, Endpoint]] = field(default_factory=lambda: [(NOWHERE, NOWHERE), (NOWHERE, NOWHERE)])
-    closed: bool = False
     last_ns: int = 0
     streams: list[Stream | None] = field(default_factory=lambda: [None, None])
 
@@ -138,7 +137,7 @@ class TcpReassembly:
     def segment(self, batch: Batch, begin: int, end: int) -> list[Run]:
         """The runs that rows [begin, end) complete, in the order in which they do.
 
-        A run of length 0 says that its connection is over (`connection.closed`); a late gap may stand in it.
+        A run of length 0 says that its connection is over: none of that connection follows. A last gap may stand in it.
         """
         if begin >= end or not self._asked:
             return []
@@ -388,6 +387,7 @@ class TcpReassembly:
         order = SequenceSpace(base) if base >= 0 else None
         stream = Stream(connection, slot, flows.side(slot), order, TRIES_MID_STREAM if order is None else TRIES_FROM_START)
         connection.streams[stream.side] = stream
+        connection.ends[stream.side] = flows.ends(slot)
         self._streams[slot] = stream
         flows.cells[cell + f.TCP_STATE] = f.T_OPEN
         return stream
@@ -427,14 +427,12 @@ class TcpReassembly:
             if side is not None:
                 self._flush(side, row)
         if connection.owner is not None:
-            connection.closed = True
             self._runs.append(Run(row, stream.slot, connection, stream.side, 0, 0, 0, stream.gap))
         self._remove(connection)
 
     def _forget(self, connection: Connection) -> None:
         """Let a connection go, with all that it still waits for; its owner learns of it with the next segment."""
-        if connection.owner is not None and not connection.closed:
-            connection.closed = True
+        if connection.owner is not None:
             stream = next(side for side in connection.streams if side is not None)
             self._over.append(Run(0, stream.slot, connection, stream.side, 0, 0, 0, stream.gap))
         self._remove(connection)
