@@ -8,20 +8,37 @@ sender's clock). Both directions' values added are the round trip between the en
 
 from __future__ import annotations
 
-from lippycat_voip.stream_columns import R_DLSR, R_FRACTION, R_HIGHEST, R_JITTER, R_LOST, R_LSR, R_NTP
+from collections.abc import Callable, Sequence
+
+from lippycat_core.addresses import Endpoint
+from lippycat_voip.stream_columns import (
+    R_ABOUT,
+    R_DLSR,
+    R_FRACTION,
+    R_HIGHEST,
+    R_JITTER,
+    R_KIND,
+    R_LOST,
+    R_LSR,
+    R_NTP,
+    SENDER,
+)
 
 REMEMBERED_REPORTS = 8  # sender reports that an answer is matched with
+SAME_SOURCE = 64  # streams of one SSRC between two addresses among which RTCP looks for its own
+
+StreamKey = tuple[Endpoint, Endpoint, int]
+"""Source, destination, SSRC."""
 
 
 class ReportLog:
     """What the RTCP of both ends said about one stream."""
 
-    __slots__ = ("_sent", "datagrams", "fraction", "highest", "jitter", "lost", "rr", "rtt_ns", "sr")
+    __slots__ = ("_sent", "fraction", "highest", "jitter", "lost", "rr", "rtt_ns", "sr")
 
     def __init__(self) -> None:
         self.sr = 0
         self.rr = 0
-        self.datagrams = 0
         self.lost: int | None = None
         self.highest = 0
         self.fraction = 0
@@ -29,7 +46,7 @@ class ReportLog:
         self.rtt_ns: int | None = None
         self._sent: dict[int, int] = {}
 
-    def sender_report(self, row: list[int], ts_ns: int) -> None:
+    def sender_report(self, row: Sequence[int], ts_ns: int) -> None:
         """Take an SR of the stream's sender; `row` is one row of `kernels.rtcp.reports`."""
         self.sr += 1
         self._sent.pop(row[R_NTP], None)
@@ -37,7 +54,7 @@ class ReportLog:
         if len(self._sent) > REMEMBERED_REPORTS:
             del self._sent[next(iter(self._sent))]
 
-    def block(self, row: list[int], ts_ns: int) -> None:
+    def block(self, row: Sequence[int], ts_ns: int) -> None:
         """Take a report block about the stream."""
         self.rr += 1
         self.lost = row[R_LOST]
@@ -73,3 +90,77 @@ class ReportLog:
             "reported_jitter_ms": round(self.jitter * 1000.0 / clock_rate, 6) if known_jitter and clock_rate else None,
             "rtt_ms": None if self.rtt_ns is None else round(self.rtt_ns / 1e6, 6),
         }
+
+
+class ReportBook:
+    """The report logs of all streams, and the way from an RTCP datagram to its streams. `key` gives a slot's stream key."""
+
+    def __init__(self, key: Callable[[int], StreamKey]) -> None:
+        self._key = key
+        self._logs: dict[int, ReportLog] = {}
+        # slots by addresses and SSRC, newest last; a plain number where it is one, as it nearly always is
+        self._slots: dict[int, dict[int, None] | int] = {}
+
+    @staticmethod
+    def _fold(src: Endpoint, dst: Endpoint, ssrc: int) -> int:
+        """Both addresses (IPv6 folded: the key is compared again) and the SSRC as one number."""
+        a = src[0] ^ src[1] ^ src[2] ^ src[3]
+        b = dst[0] ^ dst[1] ^ dst[2] ^ dst[3]
+        return a << 64 | b << 32 | ssrc
+
+    def add(self, slot: int) -> None:
+        """A new stream."""
+        folded = self._fold(*self._key(slot))
+        there = self._slots.get(folded)
+        if there is None:
+            self._slots[folded] = slot
+        elif isinstance(there, int):
+            self._slots[folded] = {there: None, slot: None}
+        else:
+            there[slot] = None
+
+    def drop(self, slot: int) -> None:
+        """A stream is given up; its key can still be read."""
+        folded = self._fold(*self._key(slot))
+        there = self._slots.get(folded)
+        if isinstance(there, dict):
+            there.pop(slot, None)
+            if not there:
+                del self._slots[folded]
+        elif there == slot:
+            del self._slots[folded]
+        self._logs.pop(slot, None)
+
+    def log(self, slot: int) -> ReportLog | None:
+        """What RTCP said about a stream, None where nothing."""
+        return self._logs.get(slot)
+
+    def find(self, src: Endpoint, dst: Endpoint, ssrc: int) -> int | None:
+        """The stream of `ssrc` from `src`'s address to `dst`'s, given the ports that its RTCP uses: first one with the RTP
+        ports that belong to those (RFC 3550, 11; RFC 5761), else the newest."""
+        there = self._slots.get(self._fold(src, dst, ssrc))
+        if there is None:
+            return None
+        newest: int | None = None
+        for slot in (there,) if isinstance(there, int) else reversed(list(there)[-SAME_SOURCE:]):
+            a, b, _ = self._key(slot)
+            if a[:4] != src[:4] or b[:4] != dst[:4]:
+                continue
+            if src[4] - a[4] in (0, 1) and dst[4] - b[4] in (0, 1):
+                return slot
+            if newest is None:
+                newest = slot
+        return newest
+
+    def take(self, rows: Sequence[Sequence[int]], src: Endpoint, dst: Endpoint, ts_ns: int) -> None:
+        """Take the report rows of one datagram that `src` sent to `dst`."""
+        for row in rows:
+            sender = row[R_KIND] == SENDER
+            slot = self.find(src, dst, row[R_ABOUT]) if sender else self.find(dst, src, row[R_ABOUT])
+            if slot is None:
+                continue
+            log = self._logs.setdefault(slot, ReportLog())
+            if sender:
+                log.sender_report(row, ts_ns)
+            else:
+                log.block(row, ts_ns)

@@ -1,24 +1,23 @@
 """Fields of the RTP tables, once: one compact cell a packet, one row a stream, the kernel's own counters.
 
-All tables are flat arrays (`row * WIDTH + FIELD`). `kernels.rtp` writes them, `streams` and `stream_records` read them.
+All tables are flat arrays (`row * WIDTH + FIELD`). `kernels` writes them, `streams` and `stream_records` read them.
 """
 
 from __future__ import annotations
 
-# -- one cell a packet: int64, written by kernels.rtp.gather ---------------------------------------------------------
+# -- one cell a packet: int64, written by kernels.cells.gather ---------------------------------------------------------
 C_KIND = 0  # CELL_RTP or CELL_RTCP
-C_ROW = 1  # batch row
-C_RECORD = 2  # record number in the input
-C_TS_NS = 3  # capture time
-C_NOW_NS = 4  # packet clock (highest capture time so far)
-C_SEQ = 5
-C_RTP_TS = 6
-C_TYPE = 7  # payload type
-C_SIZE = 8  # payload bytes by the UDP length, without CSRC, extension and padding
-C_LEAD = 9  # first four payload bytes as one number, -1 where fewer were captured
-C_KEY = 10  # the six words of the key (see S_KEY)
-C_HASH = 16  # 32-bit hash of the key
-C_WIDTH = 17
+C_RECORD = 1  # record number in the input
+C_TS_NS = 2  # capture time
+C_NOW_NS = 3  # packet clock (highest capture time so far)
+C_SEQ = 4
+C_RTP_TS = 5
+C_TYPE = 6  # payload type
+C_SIZE = 7  # payload bytes by the UDP length, without CSRC, extension and padding
+C_LEAD = 8  # first four payload bytes as one number, -1 where fewer were captured
+C_KEY = 9  # the six words of the key (see S_KEY)
+C_HASH = 15  # 32-bit hash of the key
+C_WIDTH = 16
 
 CELL_RTP, CELL_RTCP = 0, 1
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from lippycat_core.addresses import Endpoint, endpoint
+from lippycat_core.timetext import rfc3339
 from lippycat_voip.codecs import Codec, PayloadMap
 from lippycat_voip.dtmf import DigitLog
 from lippycat_voip.rtcp import ReportLog
@@ -42,14 +42,8 @@ from lippycat_voip.stream_columns import (
 )
 
 
-def time_text(ns: int) -> str:
-    """A time as RFC 3339 in UTC with nine digits."""
-    seconds, rest = divmod(ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-
-
 def unpair(packed: int) -> tuple[int, int]:
-    """The two words that `kernels.rtp.pair` put together."""
+    """The two words that `kernels.cells.pair` put together."""
     return (packed >> 32) + 0x80000000, packed & 0xFFFFFFFF
 
 
@@ -183,8 +177,8 @@ def stream_fields(
         "ts_jumps": row[S_TS_JUMPS],
         "jitter_ms": jitter_fields(row, jitter),
         "max_gap_ms": round(row[S_MAX_GAP_NS] / 1e6, 6) if packets > 1 else None,
-        "first": time_text(row[S_FIRST_NS]),
-        "last": time_text(row[S_LAST_NS]),
+        "first": rfc3339(row[S_FIRST_NS]),
+        "last": rfc3339(row[S_LAST_NS]),
         "first_ns": row[S_FIRST_NS],
         "last_ns": row[S_LAST_NS],
         "dtmf": digits.text(event_types(row, meanings)) if digits is not None else None,

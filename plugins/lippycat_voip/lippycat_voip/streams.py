@@ -1,6 +1,6 @@
 """The stream table: every RTP stream from its first packet on, found by content alone.
 
-It owns the rows, their index and the payload maps, runs the kernels of `kernels.rtp`, and takes what they hand out (new
+It owns the rows, their index and the payload maps, runs the RTP kernels, and takes what they hand out (new
 streams, RTCP, events). Which call a stream belongs to is not its business.
 """
 
@@ -17,12 +17,14 @@ from lippycat_core.interfaces.dissect import Segment
 from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
 from lippycat_voip.codecs import CodecLine, PayloadMap
 from lippycat_voip.dtmf import DigitLog
+from lippycat_voip.kernels.cells import gather
 from lippycat_voip.kernels.rtcp import reports
-from lippycat_voip.kernels.rtp import advance, gather, reindex
-from lippycat_voip.rtcp import ReportLog
+from lippycat_voip.kernels.rtp import advance, reindex
+from lippycat_voip.rtcp import ReportBook
 from lippycat_voip.stream_columns import (
     ANNOUNCED,
-    C_ROW,
+    C_NOW_NS,
+    C_RECORD,
     C_TS_NS,
     C_WIDTH,
     CLOSED,
@@ -42,8 +44,6 @@ from lippycat_voip.stream_columns import (
     J_WIDTH,
     KEY_WORDS,
     MAP_WIDTH,
-    R_ABOUT,
-    R_KIND,
     R_WIDTH,
     REPORT_ROOM,
     S_DUPLICATES,
@@ -60,7 +60,6 @@ from lippycat_voip.stream_columns import (
     S_RECORD,
     S_STRAY,
     S_WIDTH,
-    SENDER,
     SLOT_LIMIT,
     STOP_EVENTS,
     STOP_INDEX,
@@ -77,7 +76,8 @@ KERNELS: tuple[Kernel, ...] = (gather, advance, reindex, reports)
 FIRST_ROWS = 256
 MAX_MAPS = 4096
 CANDIDATE_IDLE_NS = 32_000_000_000  # a candidate that was never confirmed is forgotten after so much packet time
-EVICTED_SHARE = 16  # a full table gives up one row in so many at once
+EVICTED_SHARE = 16  # a full table gives up one row in so many at once where these are candidates or closed
+LIVE_SHARE = 256  # and one in so many where none is
 END = 2**63 - 1
 
 
@@ -85,7 +85,8 @@ class StreamTable:
     """Up to `max_streams` streams by slot number.
 
     `on_new(slot)` is called for each new stream before its first packet is counted, so that `announce` may set its payload
-    map in time; `on_evict(slot)` before a slot is given up for want of room, while its numbers can still be read.
+    map in time (it must not close that one); `on_evict(slot)` before a slot is given up for want of room, while its numbers can
+    still be read; `on_rtcp(src, dst)` with the ends of each RTCP datagram.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class StreamTable:
         max_streams: int = 200_000,
         on_new: Callable[[int], None] | None = None,
         on_evict: Callable[[int], None] | None = None,
+        on_rtcp: Callable[[Endpoint, Endpoint], None] | None = None,
         seed: int | None = None,
     ) -> None:
         self.max_streams = max(1, min(max_streams, SLOT_LIMIT - 1))
@@ -100,6 +102,7 @@ class StreamTable:
         self.rtcp_packets = 0
         self._on_new = on_new
         self._on_evict = on_evict
+        self._on_rtcp = on_rtcp
         # The hash decides places in the index only, never a result; unknown to whoever sends the packets.
         self._seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed & 0xFFFFFFFF
         rows = min(FIRST_ROWS, self.max_streams)
@@ -114,8 +117,7 @@ class StreamTable:
         self._map_ids: dict[tuple[CodecLine, ...], int] = {(): 0}
         self._map_cells: I64 = np.array(self._maps[0].cells(), np.int64)
         self._digits: dict[int, DigitLog] = {}
-        self._reports: dict[int, ReportLog] = {}
-        self._by_source: dict[int, dict[int, None] | int] = {}
+        self._reports = ReportBook(self.key)
         self._segment: Segment | None = None
         self.bind(Interpreted())
 
@@ -146,8 +148,11 @@ class StreamTable:
     def _grow_rows(self) -> None:
         rows = len(self._state) // S_WIDTH
         more = min(2 * rows, self.max_streams)
-        self._state = np.concatenate((self._state, np.zeros((more - rows) * S_WIDTH, np.int64)))
-        self._jitter = np.concatenate((self._jitter, np.zeros((more - rows) * J_WIDTH, np.float64)))
+        # Not np.concatenate: pages of the new half that hold no stream yet are never touched.
+        state, jitter = np.zeros(more * S_WIDTH, np.int64), np.zeros(more * J_WIDTH, np.float64)
+        state[: len(self._state)] = self._state
+        jitter[: len(self._jitter)] = self._jitter
+        self._state, self._jitter = state, jitter
         self._view_tables()
 
     def _rebuild_index(self) -> None:
@@ -213,14 +218,7 @@ class StreamTable:
                 return
 
     def _begin(self, slot: int) -> None:
-        key = self._source_key(slot)
-        there = self._by_source.get(key)
-        if there is None:
-            self._by_source[key] = slot
-        elif isinstance(there, int):
-            self._by_source[key] = {there: None, slot: None}
-        else:
-            there[slot] = None
+        self._reports.add(slot)
         if self._on_new is not None:
             self._on_new(slot)
 
@@ -234,69 +232,20 @@ class StreamTable:
             log.add(top[at + 1], top[at + 2], code >> 4, code & 15)
         top[H_DIGITS] = 0
 
-    # -- RTCP --------------------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _fold(src: Endpoint, dst: Endpoint, ssrc: int) -> int:
-        """Both addresses (IPv6 folded: the row is compared again) and the SSRC as one number."""
-        a = src[0] ^ src[1] ^ src[2] ^ src[3]
-        b = dst[0] ^ dst[1] ^ dst[2] ^ dst[3]
-        return a << 64 | b << 32 | ssrc
-
-    def _source_key(self, slot: int) -> int:
-        return self._fold(*self.key(slot))
-
-    def _find_source(self, src: Endpoint, dst: Endpoint, ssrc: int) -> int | None:
-        """The stream of `ssrc` from `src`'s address to `dst`'s, given the ports that its RTCP uses: first one with the RTP
-        ports that belong to those (RFC 3550, 11; RFC 5761), else the newest."""
-        there = self._by_source.get(self._fold(src, dst, ssrc))
-        if there is None:
-            return None
-        best: int | None = None
-        for slot in (there,) if isinstance(there, int) else reversed(list(there)[-REPORT_ROOM:]):
-            a, b, _ = self.key(slot)
-            if a[:4] != src[:4] or b[:4] != dst[:4]:
-                continue
-            if src[4] - a[4] in (0, 1) and dst[4] - b[4] in (0, 1):
-                return slot
-            if best is None:
-                best = slot
-        return best
-
-    def _report_log(self, slot: int) -> ReportLog:
-        log = self._reports.get(slot)
-        if log is None:
-            log = self._reports[slot] = ReportLog()
-        return log
-
     def _take_rtcp(self, cell: int) -> None:
         assert self._segment is not None
         batch = self._segment.batch
-        row, ts_ns = int(self._cells[cell * C_WIDTH + C_ROW]), int(self._cells[cell * C_WIDTH + C_TS_NS])
+        row = int(self._cells[cell * C_WIDTH + C_RECORD]) - batch.first_record
         net, transport = batch.net, batch.transport
-        off, length = int(transport.pay_off[row]), int(transport.pay_len[row])
-        self.rtcp_packets += 1
-        out = self._kernels.view(self._report_rows)
-        count = self._read_reports(batch.views.slab, off, length, out)
-        if not count:
-            return
         src = (int(net.src0[row]), int(net.src1[row]), int(net.src2[row]), int(net.src3[row]), int(transport.sport[row]))
         dst = (int(net.dst0[row]), int(net.dst1[row]), int(net.dst2[row]), int(net.dst3[row]), int(transport.dport[row]))
-        told: set[int] = set()
-        for at in range(0, count * R_WIDTH, R_WIDTH):
-            said = self._report_rows[at : at + R_WIDTH].tolist()
-            sender = said[R_KIND] == SENDER
-            slot = self._find_source(src, dst, said[R_ABOUT]) if sender else self._find_source(dst, src, said[R_ABOUT])
-            if slot is None:
-                continue
-            log = self._report_log(slot)
-            told.add(slot)
-            if sender:
-                log.sender_report(said, ts_ns)
-            else:
-                log.block(said, ts_ns)
-        for slot in told:
-            self._reports[slot].datagrams += 1
+        self.rtcp_packets += 1
+        off, length = int(transport.pay_off[row]), int(transport.pay_len[row])
+        count = self._read_reports(batch.views.slab, off, length, self._kernels.view(self._report_rows))
+        said = self._report_rows[: count * R_WIDTH].reshape(-1, R_WIDTH).tolist()
+        self._reports.take(said, src, dst, int(self._cells[cell * C_WIDTH + C_TS_NS]))
+        if self._on_rtcp is not None:
+            self._on_rtcp(src, dst)
 
     # -- what an owner reads -----------------------------------------------------------------------------------------
 
@@ -304,6 +253,10 @@ class StreamTable:
         """Source, destination and SSRC."""
         at = slot * S_WIDTH
         return ends(self._mem[at + S_KEY : at + S_KEY + KEY_WORDS].tolist())
+
+    def clock_ns(self) -> int:
+        """The packet clock at the packet that comes next: while `on_new` runs, at the new stream's first."""
+        return int(self._cells[self._top[H_NEXT] * C_WIDTH + C_NOW_NS])
 
     def first_ns(self, slot: int) -> int:
         """Capture time of the first packet."""
@@ -342,17 +295,12 @@ class StreamTable:
     def __len__(self) -> int:
         return int(np.count_nonzero(self._state[S_FLAGS : self._top[H_ROWS] * S_WIDTH : S_WIDTH] & IN_USE))
 
-    def rtcp_datagrams(self, slot: int) -> int:
-        """RTCP datagrams that said something about the stream."""
-        log = self._reports.get(slot)
-        return log.datagrams if log is not None else 0
-
     def record(self, slot: int) -> dict[str, object]:
         """The fields of the stream record that come from packets (see `stream_records.stream_fields`)."""
         at = slot * S_WIDTH
         row: list[int] = self._mem[at : at + S_WIDTH].tolist()
         jitter: list[float] = self._jitter[slot * J_WIDTH : (slot + 1) * J_WIDTH].tolist()
-        return stream_fields(row, jitter, self._maps[row[S_MAP]], self._digits.get(slot), self._reports.get(slot))
+        return stream_fields(row, jitter, self._maps[row[S_MAP]], self._digits.get(slot), self._reports.log(slot))
 
     # -- what an owner decides ---------------------------------------------------------------------------------------
 
@@ -399,16 +347,8 @@ class StreamTable:
             while index[place] != entry:
                 place = (place + 1) & mask
             index[place] = TOMB
-        key = self._source_key(slot)
-        there = self._by_source.get(key)
-        if isinstance(there, dict):
-            there.pop(slot, None)
-            if not there:
-                del self._by_source[key]
-        elif there == slot:
-            del self._by_source[key]
+        self._reports.drop(slot)
         self._digits.pop(slot, None)
-        self._reports.pop(slot, None)
         mem[at + S_FLAGS] = 0
         mem[at + S_NEXT_FREE] = self._top[H_FREE]
         self._top[H_FREE] = slot
@@ -433,7 +373,8 @@ class StreamTable:
         last_ns = self._state[S_LAST_NS : rows * S_WIDTH : S_WIDTH]
         rank = np.where(flags & (ANNOUNCED | CONFIRMED) == 0, 0, np.where(flags & CLOSED, 1, 2))
         order = np.lexsort((np.arange(rows), last_ns, rank))
-        for slot in order[: max(1, self.max_streams // EVICTED_SHARE)].tolist():
+        spare = min(self.max_streams // EVICTED_SHARE, int(np.count_nonzero(rank < 2)))
+        for slot in order[: max(1, spare or self.max_streams // LIVE_SHARE)].tolist():
             if self._on_evict is not None:
                 self._on_evict(slot)
             self.release(slot)

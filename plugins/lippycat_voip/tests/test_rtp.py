@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lippycat_voip.columns import K_RTCP, K_RTP
-from lippycat_voip.kernels.rtp import pair, rtp_payload
+from lippycat_voip.kernels.cells import pair, rtp_payload
 from lippycat_voip.stream_records import unpair
 from lippycat_voip.streams import StreamTable
 from rtp_batches import BASE, START_NS, Datagram, follow, records, rtp, segment

@@ -379,6 +379,14 @@ def test_a_new_stream_is_told_before_its_packet_counts(kernels: KernelSet) -> No
     assert (table.packets(0), table.received(0), table.last_ns(0)) == (5, 5, START_NS + 80_000_000)
 
 
+def test_packet_clock_at_a_new_stream(kernels: KernelSet) -> None:
+    """It is the highest capture time so far, not the packet's own."""
+    seen: list[int] = []
+    table = StreamTable(on_new=lambda slot: seen.append(table.clock_ns()))
+    follow(table, [rtp(1, 0, 50), rtp(1, 0, 20, ssrc=2), rtp(1, 0, 70, ssrc=3)], kernels)
+    assert seen == [START_NS + 50_000_000, START_NS + 50_000_000, START_NS + 70_000_000]
+
+
 def test_received_counts_everything(kernels: KernelSet) -> None:
     table = StreamTable()
     follow(table, sequence([10, 11, 11, 9000, 12, 5]), kernels)
