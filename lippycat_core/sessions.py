@@ -167,7 +167,7 @@ class Sessions:
                 events += self._gap(connection, run.side, run.gap)
             if run.length:
                 events += self._feed(connection, run.side, bytes(batch.mem[run.off : run.off + run.length]))
-        if connection.closed and connection in self._sessions:
+        if not run.length and connection in self._sessions:
             events += self._close(connection)
         return events
 
