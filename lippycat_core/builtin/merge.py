@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from lippycat_core.batch import LARGEST_RECORD, Batch
 from lippycat_core.builtin.filesource import ENDED, FileSource
 from lippycat_core.builtin.room import Room
-from lippycat_core.columns import Frame
+from lippycat_core.columns import U8, Frame
 from lippycat_core.interfaces.capture import Fault, Progress
 from lippycat_core.kernels import merge as heap_kernel
 from lippycat_core.kernels.merge import C_BYTES, C_END, C_NEXT, C_WIDTH, G_POS, G_SIZE, G_STOP, G_WIDTH, H_FILE, H_TIME, H_WIDTH
@@ -18,7 +20,7 @@ from lippycat_core.kernelset import Kernel, KernelSet
 POOL_READ_BYTES = 4 * 1024 * 1024
 POOL_ROWS = 32 * 1024
 """What all files together read and hold at a time, shared out within the limits below. The pool's slab has room for the
-longest record of each file, but memory that no read touches costs nothing."""
+longest record of each file, but memory that no read touches is not taken."""
 
 READ_BYTES_A_FILE = (16 * 1024, 128 * 1024)
 ROWS_A_FILE = (64, 2048)
@@ -40,7 +42,7 @@ class MergedSource:
             self.close()
             raise
         self._rows_a_file = rows
-        self._slab = np.zeros(count * LARGEST_RECORD, np.uint8)
+        self._slab = _sparse_slab(count * LARGEST_RECORD)
         off, caplen, wirelen, link = (np.zeros(count * rows, np.int32) for _ in range(4))
         self._frame = Frame(np.zeros(count * rows, np.int64), off, caplen, wirelen, link)
         self._cursors = np.zeros(count * C_WIDTH, np.int64)
@@ -158,6 +160,14 @@ class MergedSource:
         """See CaptureSource."""
         for file in self._files:
             file.close()
+
+
+def _sparse_slab(nbytes: int) -> U8:
+    """Zero bytes that take memory page by page as they are touched (NumPy asks for huge pages, which would touch all)."""
+    memory = mmap.mmap(-1, nbytes)
+    with contextlib.suppress(AttributeError, OSError):  # systems that have no huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
 
 
 def _share(total: int, parts: int, limits: tuple[int, int]) -> int:
