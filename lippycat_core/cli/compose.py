@@ -92,7 +92,8 @@ class Setup:
         kernels = Interpreted()
         expression = self._source.capture_filter
         capture_filter = None if expression is None else CaptureFilter(expression)
-        flows = FlowTable(kernels)
+        settings = self.settings
+        flows = FlowTable(kernels, settings["limits.flows"])
         bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
         simple = [dissector for dissector in dissectors if isinstance(dissector, Dissector)]
         if simple:
@@ -102,8 +103,14 @@ class Setup:
             bulk,
             [*sinks, *self.host.hooks.sinks(info)],
             flows,
-            FragmentTable(),
-            TcpReassembly(flows, bulk),
+            FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
+            TcpReassembly(
+                flows,
+                bulk,
+                max_connections=settings["limits.tcp_connections"],
+                max_bytes=settings["limits.tcp_bytes"],
+                timeout_ns=settings["limits.tcp_timeout"],
+            ),
             capture_filter,
             self.host.hooks.for_run(info),
         )
@@ -117,7 +124,6 @@ class Setup:
             if line is not None:
                 line(done, packets)
 
-        settings = self.settings
         with StopRequest() as stop:
             pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, stop, progress)
             try:

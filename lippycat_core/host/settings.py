@@ -26,6 +26,8 @@ from lippycat_core.host.layers import Raw, find_file, from_environment, from_fil
 
 S = TypeVar("S")
 
+SECOND_NS = units.NANOSECONDS["s"]
+
 _READERS: dict[object, Callable[[object], object]] = {
     "duration": units.duration_ns,
     "size": units.size_bytes,
@@ -69,6 +71,17 @@ class Batch(Section):
     bytes: int = setting(512 * 1024, 258 * 1024, 64 << 20, unit="size")
 
 
+class Limits(Section):
+    """How much the core's tables hold before the oldest entries go, which is counted, and how long an entry may wait."""
+
+    flows: int = setting(1 << 20, 2, 1 << 24)
+    fragment_bytes: int = setting(8 << 20, 64 * 1024, 1 << 30, unit="size")
+    fragment_timeout: int = setting(30 * SECOND_NS, SECOND_NS, 3600 * SECOND_NS, unit="duration")
+    tcp_connections: int = setting(1 << 16, 1, 1 << 22)
+    tcp_bytes: int = setting(100 << 20, 64 * 1024, 8 << 30, unit="size")
+    tcp_timeout: int = setting(300 * SECOND_NS, SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+
+
 class Core(Section):
     """The core's own settings."""
 
@@ -77,6 +90,7 @@ class Core(Section):
     threads: int = setting(1, 1, 2)
     cache_dir: str = setting("")
     batch: Batch = Batch()
+    limits: Limits = Limits()
 
 
 def _section_of(declared: type) -> type[Section]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 
 from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, LARGEST_RECORD
 from lippycat_core.errors import SettingError
+from lippycat_core.flows import FlowTable
+from lippycat_core.fragments import FragmentTable
 from lippycat_core.host.settings import Batch, Settings, load_settings
+from lippycat_core.reassembly import TcpReassembly
 
 Load = Callable[..., Settings]
 
@@ -43,6 +47,19 @@ def test_defaults_suit_the_batch(load: Load) -> None:
         load({"batch.bytes": LARGEST_RECORD - 1})
     assert Batch.model_fields["bytes"].json_schema_extra["low"] >= LARGEST_RECORD  # type: ignore[index,call-overload,operator]
     assert settings.origin("batch.packets") == "default"
+
+
+def test_defaults_of_limits_are_those_of_the_tables(load: Load) -> None:
+    settings = load()
+    for table, parameter, key in (
+        (FlowTable, "max_flows", "flows"),
+        (FragmentTable, "max_bytes", "fragment_bytes"),
+        (FragmentTable, "timeout_ns", "fragment_timeout"),
+        (TcpReassembly, "max_connections", "tcp_connections"),
+        (TcpReassembly, "max_bytes", "tcp_bytes"),
+        (TcpReassembly, "timeout_ns", "tcp_timeout"),
+    ):
+        assert settings[f"limits.{key}"] == inspect.signature(table).parameters[parameter].default, key
 
 
 def test_the_nearer_layer_wins_and_each_value_knows_its_origin(load: Load, tmp_path: Path) -> None:

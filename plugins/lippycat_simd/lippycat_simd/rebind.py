@@ -26,6 +26,7 @@ from numba import types as nb
 
 Function = types.FunctionType
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True}
+_HELPER_OPTIONS = _OPTIONS | {"no_cpython_wrapper": True}  # only kernels are called from Python
 _config: Any = numba.config  # filled at run time: no checker knows its names
 _namedtuple: Callable[..., nb.Type] = nb.NamedTuple
 
@@ -88,7 +89,7 @@ class Rebinder:
     def helper(self, function: Function) -> Any:
         """The jitted twin of a helper; its machine code becomes part of each kernel that calls it."""
         if function not in self._helpers:
-            self._helpers[function] = numba.njit(no_cpython_wrapper=True, **_OPTIONS)(self._twin(function))
+            self._helpers[function] = numba.njit(**_HELPER_OPTIONS)(self._twin(function))
         return self._helpers[function]
 
     def kernel(self, function: Function, folder: Path | None) -> Callable[..., Any]:
