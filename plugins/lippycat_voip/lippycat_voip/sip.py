@@ -47,6 +47,8 @@ def address(value: bytes) -> Address:
     rest = value
     if value.startswith(b'"'):
         end = _closing_quote(value)
+        if end < 0:  # as if there were none: the URI is what matters
+            return address(value[1:])
         display, rest = _ESCAPE.sub(rb"\1", value[1:end]), value[end + 1 :]
     begin = rest.find(b"<")
     if begin >= 0:
@@ -89,7 +91,7 @@ def q850_cause(value: bytes) -> int | None:
 
 
 def _closing_quote(value: bytes) -> int:
-    """Index of the quote that closes the string at 0, or the length where nothing does."""
+    """Index of the quote that closes the string at 0, -1 where nothing does."""
     i = 1
     while i < len(value):
         if value[i] == 0x5C:
@@ -97,4 +99,4 @@ def _closing_quote(value: bytes) -> int:
         elif value[i] == 0x22:
             return i
         i += 1
-    return len(value)
+    return -1

@@ -271,6 +271,7 @@ def test_compact_forms_case_and_white_space(kernels: KernelSet) -> None:
         ('"," <sip:x@y>;tag=yes', b"yes"),
         ("<sip:x@[2001:db8::1]:5060>;tag=yes", b"yes"),
         ("<sip:x@y>;tag=", b""),
+        (r"\"back\" <sip:x@y>;tag=yes", b"yes"),
         ('<sip:x@y>;p="tag=no;tag=no";tag=yes', b"yes"),
     ],
 )
@@ -475,7 +476,7 @@ def test_every_cut(kernels: KernelSet) -> None:
         (b"caller<SIP:caller@example.com>;tag=1", Address("SIP:caller@example.com", "caller", "caller", "1")),
         (b'"" <sip:x@y>', Address("sip:x@y", "x", None, None)),
         (b"A\r\n  B <sip:x@y>\r\n ;tag=1", Address("sip:x@y", "x", "A B", "1")),
-        (b'"open <sip:x@y>', Address("", None, "open <sip:x@y>", None)),
+        (b'"open <sip:x@y>', Address("sip:x@y", "x", "open", None)),
         (b"<http://www.example.com>;tag=1", Address("http://www.example.com", None, None, "1")),
         (b"anonymous", Address("anonymous", None, None, None)),
         (b"\xff<sip:\xe4@x>", Address("sip:\ufffd@x", "\ufffd", "\ufffd", None)),

@@ -53,6 +53,7 @@ from lippycat_voip.kernels.text import (
     COLON,
     CR,
     LF,
+    balanced,
     first_value_end,
     folded_end,
     line_end,
@@ -186,7 +187,7 @@ def parse(slab: U8, spans: I32, count: int, table: I32) -> None:
                     if n >= 0:
                         table[base + field + M_FROM_TAG - M_FROM] = a
                         table[base + field + M_FROM_TAG - M_FROM + 1] = n
-                    elif n == -2 or value == stop:
+                    if value == stop or not balanced(slab, value, stop):
                         flags |= F_MALFORMED
                 elif field == M_CALL_ID:
                     if value == stop:

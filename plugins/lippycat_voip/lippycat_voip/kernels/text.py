@@ -128,18 +128,18 @@ def quoted_end(slab: U8, begin: int, end: int) -> int:
 
 def parameter(slab: U8, begin: int, end: int, word: bytes) -> tuple[int, int]:
     """Offset and length of the value of the first value's header parameter `word` (lower case); length -1 where it is
-    not there, -2 where a quoted string never ends.
+    not there.
 
-    Parameters of a URI in angle brackets are not the header's; without brackets all are (RFC 3261, section 20).
+    Parameters of a URI in angle brackets are not the header's; without brackets all are (RFC 3261, section 20). A quote
+    that nothing closes counts as any other character.
     """
     i = begin
     angle = False
     while i < end:
         c = slab[i]
         if c == QUOTE and not angle:
-            i = quoted_end(slab, i, end)
-            if i > end:
-                return -1, -2
+            stop = quoted_end(slab, i, end)
+            i = stop if stop <= end else i + 1
             continue
         if c == LESS:
             angle = True
@@ -160,6 +160,14 @@ def parameter(slab: U8, begin: int, end: int, word: bytes) -> tuple[int, int]:
             continue
         i += 1
     return -1, -1
+
+
+def balanced(slab: U8, begin: int, end: int) -> bool:
+    """Whether every quoted string ends."""
+    i = begin
+    while i < end:
+        i = quoted_end(slab, i, end) if slab[i] == QUOTE else i + 1
+    return i <= end
 
 
 def _ends_value(c: int) -> bool:
