@@ -133,12 +133,14 @@ class Setup:
                     line.close()
                 if compiler is not None:
                     compiler.close()
+                    if compiler.problem():
+                        not_compiled(compiler.problem())
         return Result(outcome, stop.exit_code if outcome.stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 
 
 def not_compiled(reason: str) -> None:
     """Why the kernels stay as they are."""
-    say(f"{reason}; the run goes on interpreted, which is slower")
+    say(f"{reason}; the run is interpreted, which is slower")
 
 
 def say(message: str) -> None:

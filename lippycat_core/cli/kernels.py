@@ -63,6 +63,10 @@ class PatientCompiler:
         self._started = True
         self._compiler.start(kernels)
 
+    def problem(self) -> str:
+        """Why the kernels did not get compiled, where they should have been."""
+        return self._compiler.problem()
+
     def close(self) -> None:
         """End the compiler."""
         self._compiler.close()

@@ -14,7 +14,7 @@ class Compiler(Protocol):
     name: str
 
     def ready(self, kernels: Sequence[Kernel]) -> bool:
-        """Whether `load` would find all kernels compiled before (in its cache); cheap, imports nothing heavy."""
+        """Whether `load` would find all kernels compiled before (in its cache); cheap: asked before each batch."""
         ...
 
     def load(self, kernels: Sequence[Kernel]) -> KernelSet:
@@ -23,6 +23,10 @@ class Compiler(Protocol):
 
     def start(self, kernels: Sequence[Kernel]) -> None:
         """Begin to fill the cache in a child process and return at once; `ready` tells when it is done."""
+        ...
+
+    def problem(self) -> str:
+        """Why the child's work failed, in one line; nothing while all is well."""
         ...
 
     def close(self) -> None:

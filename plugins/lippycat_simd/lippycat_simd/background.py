@@ -26,8 +26,10 @@ class SimdCompiler:
         self._problem = "" if cache else "no folder for compiled kernels can be written: set cache_dir"
 
     def ready(self, kernels: Sequence[Kernel]) -> bool:
-        """Whether all kernels lie compiled in the cache."""
-        return self.cache is not None and all(map(self.cache.has, kernels))
+        """Whether all kernels lie compiled in the cache; not before an own child has ended, so that asking costs little."""
+        if self.cache is None or (self._child is not None and self._child.poll() is None):
+            return False
+        return all(map(self.cache.has, kernels))
 
     def load(self, kernels: Sequence[Kernel]) -> KernelSet:
         """The kernels as machine code, compiled now where the cache lacks them. PluginError where one cannot be."""
@@ -85,13 +87,14 @@ class SimdCompiler:
         child, self._child = self._child, None
         if child is None:
             return
-        ended = child.poll() is not None
-        if not ended:
-            child.terminate()
-            try:
-                child.wait(ENDING_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            self._problem = self._problem or "the run was over before all kernels were compiled; the next one goes on"
-        self._reap(child)
+        if child.poll() is not None:
+            self._reap(child)
+            return
+        child.terminate()
+        try:
+            child.wait(ENDING_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stderr is not None:
+            child.stderr.close()

@@ -39,6 +39,8 @@ def fill(cache: KernelCache, wanted: list[tuple[str, str, str]]) -> list[str]:
         elif not cache.has(kernel):
             try:
                 compiled[kernel]
+            except (OSError, MemoryError) as error:  # a full disk, say: the next run may have more luck
+                problems.append(f"{module}.{qualname}: {one_line(error)}")
             except Exception as error:
                 problems.append(f"{module}.{qualname}: {one_line(error)}")
                 cache.mark(kernel, problems[-1])

@@ -192,6 +192,18 @@ def test_with_nowhere_to_write_kernels_are_compiled_without_a_cache(module: Make
     compiler.close()
 
 
+def test_a_full_disk_is_no_fault_of_the_kernel(module: Make, cache: KernelCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = module(KERNELS)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lippycat_simd.kernels.Rebinder.kernel", full)
+    wanted = [(made.__name__, "twice", cache.folder(made.twice).name)]
+    assert fill.fill(cache, wanted) == [f"{made.__name__}.twice: OSError: [Errno 28] No space left on device"]
+    assert (cache.has(made.twice), cache.failure(made.twice)) == (False, "")
+
+
 def test_an_edit_while_the_child_starts_is_not_marked(module: Make, cache: KernelCache, monkeypatch: pytest.MonkeyPatch) -> None:
     made = module(KERNELS)
     wanted = [(made.__name__, "twice", "some.other-digest"), (made.__name__, "total", cache.folder(made.total).name)]
