@@ -10,8 +10,10 @@ import numpy as np
 
 from lippycat_core.batch import LARGEST_RECORD, Batch
 from lippycat_core.builtin.filesource import ENDED, FileSource
+from lippycat_core.builtin.rawinput import STDIN
 from lippycat_core.builtin.room import Room
 from lippycat_core.columns import U8, Frame
+from lippycat_core.errors import InputError
 from lippycat_core.interfaces.capture import Fault, Progress
 from lippycat_core.kernels import merge as heap_kernel
 from lippycat_core.kernels.merge import C_BYTES, C_END, C_NEXT, C_WIDTH, G_POS, G_SIZE, G_STOP, G_WIDTH, H_FILE, H_TIME, H_WIDTH
@@ -24,6 +26,11 @@ longest record of each file, but memory that no read touches is not taken."""
 
 READ_BYTES_A_FILE = (16 * 1024, 128 * 1024)
 ROWS_A_FILE = (64, 2048)
+SLAB_A_FILE = -(-LARGEST_RECORD // mmap.PAGESIZE) * mmap.PAGESIZE
+
+OPEN_AT_ONCE = 256
+"""Of more files than this, those named later are closed until their first record's turn comes: a day of captures in
+files of a minute each needs few open at a time, whatever the limit of open files."""
 
 
 class MergedSource:
@@ -32,21 +39,25 @@ class MergedSource:
 
     def __init__(self, paths: Sequence[str], kernels: KernelSet) -> None:
         count = len(paths)
-        read_bytes = _share(POOL_READ_BYTES, count, READ_BYTES_A_FILE)
-        rows = _share(POOL_ROWS, count, ROWS_A_FILE)
+        self._kernels = kernels
+        self._paths = paths
+        self._read_bytes = _share(POOL_READ_BYTES, count, READ_BYTES_A_FILE)
+        self._rows_a_file = rows = _share(POOL_ROWS, count, ROWS_A_FILE)
         self._files: list[FileSource] = []
+        self._asleep: set[int] = set()
+        self._vanished: list[Fault] = []
         try:
-            for path in paths:
-                self._files.append(FileSource(path, kernels, read_bytes))
+            for number, path in enumerate(paths):
+                self._files.append(FileSource(path, kernels, self._read_bytes))
+                self._let_sleep(number)
         except BaseException:
             self.close()
             raise
-        self._rows_a_file = rows
-        self._slab = _sparse_slab(count * LARGEST_RECORD)
+        self._memory, self._slab = _sparse_slab(count * SLAB_A_FILE)
         off, caplen, wirelen, link = (np.zeros(count * rows, np.int32) for _ in range(4))
         self._frame = Frame(np.zeros(count * rows, np.int64), off, caplen, wirelen, link)
         self._cursors = np.zeros(count * C_WIDTH, np.int64)
-        self._cursors[C_BYTES::C_WIDTH] = np.arange(count) * LARGEST_RECORD
+        self._cursors[C_BYTES::C_WIDTH] = np.arange(count) * SLAB_A_FILE
         self._heap = np.zeros(count * H_WIDTH, np.int64)
         self._state = np.zeros(G_WIDTH, np.int64)
         self._unread = list(range(count))  # files whose first record is not known yet
@@ -64,6 +75,7 @@ class MergedSource:
 
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels."""
+        self._kernels = kernels
         for file in self._files:
             file.bind(kernels)
         self._merge = kernels[heap_kernel.merge]
@@ -78,11 +90,11 @@ class MergedSource:
 
     def _room(self, kernels: KernelSet, number: int) -> Room:
         """A file's part of the pool."""
-        slab = self._slab[number * LARGEST_RECORD : (number + 1) * LARGEST_RECORD]
+        slab = self._slab[number * SLAB_A_FILE : (number + 1) * SLAB_A_FILE]
         rows = slice(number * self._rows_a_file, (number + 1) * self._rows_a_file)
         whole = self._frame
         frame = Frame(whole.ts_ns[rows], whole.off[rows], whole.caplen[rows], whole.wirelen[rows], whole.link[rows])
-        return Room(memoryview(slab.data), kernels.view(slab), kernels.view_all(frame), LARGEST_RECORD, self._rows_a_file)
+        return Room(memoryview(slab.data), kernels.view(slab), kernels.view_all(frame), SLAB_A_FILE, self._rows_a_file)
 
     def fill(self, batch: Batch, timeout_ms: int) -> bool:
         """See CaptureSource."""
@@ -100,11 +112,39 @@ class MergedSource:
 
     def _load(self, number: int, timeout_ms: int) -> int:
         """Read records of a file into its part of the pool; see FileSource.read for the answer."""
-        rows = self._files[number].read(self._rooms[number], timeout_ms)
+        rows = self._files[number].read(self._rooms[number], timeout_ms) if self._wake(number) else ENDED
+        if rows == ENDED:
+            self._files[number].close()
+            self._release(number)
         begin = number * self._rows_a_file
         self._cursors[number * C_WIDTH + C_NEXT] = begin
         self._cursors[number * C_WIDTH + C_END] = begin + max(rows, 0)
         return rows
+
+    def _let_sleep(self, number: int) -> bool:
+        """Close one of the later files until its turn; a pipe and standard input cannot be opened again."""
+        file = self._files[number]
+        if number < OPEN_AT_ONCE or self._paths[number] == STDIN or file.progress().bytes_total is None:
+            return False
+        file.close()
+        self._asleep.add(number)
+        return True
+
+    def _wake(self, number: int) -> bool:
+        """Open a file that sleeps, from its begin; False where it cannot be opened any more."""
+        if number not in self._asleep:
+            return True
+        self._asleep.remove(number)
+        try:
+            self._files[number] = FileSource(self._paths[number], self._kernels, self._read_bytes)
+        except InputError as error:
+            self._vanished.append(Fault(self._paths[number], "truncated", str(error)))
+            return False
+        return True
+
+    def _release(self, number: int) -> None:
+        """Give back the memory of a file's part of the pool's slab."""
+        self._memory.madvise(mmap.MADV_DONTNEED, number * SLAB_A_FILE, SLAB_A_FILE)
 
     def _begin_files(self, timeout_ms: int) -> bool:
         """Put each file's first record into the heap; False while one, a pipe, has not given any."""
@@ -120,6 +160,9 @@ class MergedSource:
                 self._heap[size * H_WIDTH + H_FILE] = number
                 size += 1
                 self._state[G_SIZE] = size
+                if self._let_sleep(number):
+                    self._cursors[number * C_WIDTH + C_END] = self._cursors[number * C_WIDTH + C_NEXT]
+                    self._release(number)
             if not self._unread:
                 for i in reversed(range(size)):
                     heap_kernel.settle(self._heap, size, i)
@@ -147,7 +190,7 @@ class MergedSource:
 
     def faults(self) -> Sequence[Fault]:
         """See CaptureSource."""
-        return [fault for file in self._files for fault in file.faults()]
+        return [*self._vanished, *(fault for file in self._files for fault in file.faults())]
 
     def progress(self) -> Progress:
         """See CaptureSource."""
@@ -162,12 +205,12 @@ class MergedSource:
             file.close()
 
 
-def _sparse_slab(nbytes: int) -> U8:
+def _sparse_slab(nbytes: int) -> tuple[mmap.mmap, U8]:
     """Zero bytes that take memory page by page as they are touched (NumPy asks for huge pages, which would touch all)."""
-    memory = mmap.mmap(-1, nbytes)
+    memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     with contextlib.suppress(AttributeError, OSError):  # systems that have no huge pages
         memory.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(memory, np.uint8)
+    return memory, np.frombuffer(memory, np.uint8)
 
 
 def _share(total: int, parts: int, limits: tuple[int, int]) -> int:

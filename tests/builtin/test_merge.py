@@ -88,6 +88,48 @@ def test_link_types_and_formats_mix(tmp_path: Path, kernels: KernelSet, read: Re
     assert [data for _, data in source.secrets] == [b"key"]
 
 
+def test_later_files_sleep_until_their_turn(
+    tmp_path: Path, kernels: KernelSet, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More files than may be open: those of later times are opened again when their first record is due."""
+    monkeypatch.setattr(merge, "OPEN_AT_ONCE", 3)
+    made = [[Record(100 * f + 7 * i, b"%d %d" % (f, i)) for i in range(40)] for f in range(60)]
+    made[50] = []
+    paths = written(tmp_path, made)
+    Path(paths[55]).write_bytes(Path(paths[55]).read_bytes()[:-1])
+    made[55].pop()
+    most_open = 0
+    opened = os.open
+
+    def counted(*args: Any) -> int:
+        nonlocal most_open
+        most_open = max(most_open, len(os.listdir("/proc/self/fd")))
+        return opened(*args)
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(os, "open", counted)
+    source = MergedSource(paths, kernels)
+    assert source.progress().bytes_total == sum(os.path.getsize(path) for path in paths)
+    reading = read(source, 50)
+    assert [packet.data for packet in reading.packets] == [record.data for record in by_time(made)]
+    assert [(fault.source, fault.what) for fault in reading.faults] == [(paths[55], "truncated")]
+    assert most_open - before <= 8
+    assert source.progress().bytes_done == source.progress().bytes_total
+
+
+def test_a_file_that_went_away_in_its_sleep_is_a_fault(
+    tmp_path: Path, kernels: KernelSet, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "OPEN_AT_ONCE", 1)
+    paths = written(tmp_path, [[Record(f, b"x")] for f in range(3)])
+    source = MergedSource(paths, kernels)
+    os.unlink(paths[1])
+    reading = read(source)
+    assert len(reading.packets) == 2
+    assert [(fault.source, fault.what) for fault in reading.faults] == [(paths[1], "truncated")]
+    assert "No such file" in reading.faults[0].detail
+
+
 def test_a_fault_ends_its_own_file_only(tmp_path: Path, kernels: KernelSet, read: Read) -> None:
     paths = written(tmp_path, [[Record(i, b"%d" % f) for i in range(9)] for f in range(3)])
     data = Path(paths[1]).read_bytes()
