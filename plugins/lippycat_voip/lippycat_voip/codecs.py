@@ -87,24 +87,25 @@ def meaning_class(found: Codec | None) -> int:
 
 
 class PayloadMap:
-    """What each payload type means where one session description applies; static types it does not name keep RFC 3551."""
+    """What each payload type means where one session description applies; static types it does not name keep RFC 3551.
 
-    __slots__ = ("codecs",)
+    `codecs` by payload type; `classes` of all 128 types (see `meaning_class`); `events`: the types of class EVENT.
+    """
+
+    __slots__ = ("classes", "codecs", "events")
 
     def __init__(self, lines: Iterable[CodecLine] = ()) -> None:
         self.codecs: dict[int, Codec] = dict(STATIC)
         for payload_type, name, clock_rate in lines:
             if 0 <= payload_type < MAP_WIDTH:
                 self.codecs[payload_type] = codec(name, clock_rate)
-
-    def meaning(self, payload_type: int) -> int:
-        """Class of a payload type (see `meaning_class`)."""
-        return meaning_class(self.codecs.get(payload_type))
+        self.classes = [meaning_class(self.codecs.get(payload_type)) for payload_type in range(MAP_WIDTH)]
+        self.events = frozenset(payload_type for payload_type in range(MAP_WIDTH) if self.classes[payload_type] == EVENT)
 
     def cells(self) -> list[int]:
         """The map as the kernel reads it: clock rate * 4 + class for each of the 128 types; 0 is unknown."""
-        cells = [0] * MAP_WIDTH
+        cells = list(self.classes)
         for payload_type, found in self.codecs.items():
-            rate = found.clock_rate if 0 < found.clock_rate < 2**24 else 0
-            cells[payload_type] = rate * 4 + meaning_class(found)
+            if 0 < found.clock_rate < 2**24:
+                cells[payload_type] += found.clock_rate * 4
         return cells

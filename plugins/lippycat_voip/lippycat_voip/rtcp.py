@@ -92,43 +92,45 @@ class ReportLog:
         }
 
 
+def low_key(src3: int, dst3: int, ssrc: int) -> int:
+    """The last words of both addresses and the SSRC: enough to find a stream by, what else differs is compared then."""
+    return src3 << 64 | dst3 << 32 | ssrc
+
+
 class ReportBook:
-    """The report logs of all streams, and the way from an RTCP datagram to its streams. `key` gives a slot's stream key."""
+    """The report logs of all streams, and the way from an RTCP datagram to its streams.
 
-    def __init__(self, key: Callable[[int], StreamKey]) -> None:
+    `key` gives a slot's stream key, `low` a part of it as one number (`low_key`).
+    """
+
+    def __init__(self, key: Callable[[int], StreamKey], low: Callable[[int], int]) -> None:
         self._key = key
+        self._low = low
         self._logs: dict[int, ReportLog] = {}
-        # slots by addresses and SSRC, newest last; a plain number where it is one, as it nearly always is
+        # slots by low key, newest last; a plain number where it is one, as it nearly always is
         self._slots: dict[int, dict[int, None] | int] = {}
-
-    @staticmethod
-    def _fold(src: Endpoint, dst: Endpoint, ssrc: int) -> int:
-        """Both addresses (IPv6 folded: the key is compared again) and the SSRC as one number."""
-        a = src[0] ^ src[1] ^ src[2] ^ src[3]
-        b = dst[0] ^ dst[1] ^ dst[2] ^ dst[3]
-        return a << 64 | b << 32 | ssrc
 
     def add(self, slot: int) -> None:
         """A new stream."""
-        folded = self._fold(*self._key(slot))
-        there = self._slots.get(folded)
+        low = self._low(slot)
+        there = self._slots.get(low)
         if there is None:
-            self._slots[folded] = slot
+            self._slots[low] = slot
         elif isinstance(there, int):
-            self._slots[folded] = {there: None, slot: None}
+            self._slots[low] = {there: None, slot: None}
         else:
             there[slot] = None
 
     def drop(self, slot: int) -> None:
-        """A stream is given up; its key can still be read."""
-        folded = self._fold(*self._key(slot))
-        there = self._slots.get(folded)
+        """A stream is given up; its row can still be read."""
+        low = self._low(slot)
+        there = self._slots.get(low)
         if isinstance(there, dict):
             there.pop(slot, None)
             if not there:
-                del self._slots[folded]
+                del self._slots[low]
         elif there == slot:
-            del self._slots[folded]
+            del self._slots[low]
         self._logs.pop(slot, None)
 
     def log(self, slot: int) -> ReportLog | None:
@@ -138,7 +140,7 @@ class ReportBook:
     def find(self, src: Endpoint, dst: Endpoint, ssrc: int) -> int | None:
         """The stream of `ssrc` from `src`'s address to `dst`'s, given the ports that its RTCP uses: first one with the RTP
         ports that belong to those (RFC 3550, 11; RFC 5761), else the newest."""
-        there = self._slots.get(self._fold(src, dst, ssrc))
+        there = self._slots.get(low_key(src[3], dst[3], ssrc))
         if there is None:
             return None
         newest: int | None = None

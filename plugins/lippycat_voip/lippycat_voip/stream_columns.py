@@ -15,9 +15,13 @@ C_RTP_TS = 5
 C_TYPE = 6  # payload type
 C_SIZE = 7  # payload bytes by the UDP length, without CSRC, extension and padding
 C_LEAD = 8  # first four payload bytes as one number, -1 where fewer were captured
-C_KEY = 9  # the six words of the key (see S_KEY)
+C_KEY = 9  # the six words of the key (see S_KEY); RTCP has no SSRC there
 C_HASH = 15  # 32-bit hash of the key
 C_WIDTH = 16
+
+# where a cell is CELL_RTCP
+C_OFF = 4  # first byte in the slab
+C_CAPLEN = 5  # bytes captured
 
 CELL_RTP, CELL_RTCP = 0, 1
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from lippycat_core.addresses import Endpoint, endpoint
 from lippycat_core.timetext import rfc3339
-from lippycat_voip.codecs import Codec, PayloadMap
+from lippycat_voip.codecs import PayloadMap
 from lippycat_voip.dtmf import DigitLog
+from lippycat_voip.kernels.cells import pair
 from lippycat_voip.rtcp import ReportLog
 from lippycat_voip.stream_columns import (
     COMFORT_NOISE,
-    EVENT,
     J_LAST,
     J_MAX,
     J_SUM,
+    KEY_WORDS,
     S_BYTES,
     S_DUPLICATES,
     S_EXPECTED,
@@ -47,14 +49,25 @@ def unpair(packed: int) -> tuple[int, int]:
     return (packed >> 32) + 0x80000000, packed & 0xFFFFFFFF
 
 
-def ends(row: Sequence[int]) -> tuple[Endpoint, Endpoint, int]:
-    """Source, destination and SSRC of a stream's row."""
-    src0, src1 = unpair(row[S_KEY + 2])
-    dst0, dst1 = unpair(row[S_KEY + 3])
-    src2, dst2 = unpair(row[S_KEY + 4])
-    src = (src0, src1, src2, row[S_KEY] >> 16, row[S_KEY] & 0xFFFF)
-    dst = (dst0, dst1, dst2, row[S_KEY + 1] >> 16, row[S_KEY + 1] & 0xFFFF)
-    return src, dst, row[S_KEY + 5]
+NO_WORDS = pair(0, 0)
+MAPPED = pair(0xFFFF, 0xFFFF)
+
+
+def ends(words: Sequence[int]) -> tuple[Endpoint, Endpoint, int]:
+    """Source, destination and SSRC of the six words of a key (see `stream_columns.S_KEY`)."""
+    low_src, low_dst, top_src, top_dst, middle, ssrc = words
+    if middle == MAPPED and top_src == top_dst == NO_WORDS:  # IPv4, nearly always
+        return (
+            (0, 0, 0xFFFF, low_src >> 16, low_src & 0xFFFF),
+            (0, 0, 0xFFFF, low_dst >> 16, low_dst & 0xFFFF),
+            ssrc,
+        )
+    src2, dst2 = unpair(middle)
+    return (
+        (*unpair(top_src), src2, low_src >> 16, low_src & 0xFFFF),
+        (*unpair(top_dst), dst2, low_dst >> 16, low_dst & 0xFFFF),
+        ssrc,
+    )
 
 
 def expected(row: Sequence[int]) -> int:
@@ -73,49 +86,55 @@ def stray(row: Sequence[int]) -> int:
     return row[S_STRAY] + (1 if row[S_HELD] >= 0 and row[S_HELD_AHEAD] == 1 else 0)
 
 
-def type_entries(row: Sequence[int]) -> list[tuple[int, int, bool, int]]:
-    """(type, packets, whether all payloads look like events, timestamp step of most packets) in order of appearance."""
+class TypeEntry(NamedTuple):
+    """What the row says of one payload type."""
+
+    payload_type: int
+    packets: int
+    eventful: bool  # all payloads look like RFC 4733 events
+    step: int  # timestamp step of most packets, 0 unknown
+
+
+def type_entries(row: Sequence[int]) -> list[TypeEntry]:
+    """The row's payload types in order of appearance."""
     entries = []
     for at in range(S_TYPES, S_TYPES + 2 * TYPE_ENTRIES, 2):
-        word, votes = row[at], row[at + 1]
-        if word:
-            entries.append((word & 127, word // TYPE_COUNT, not word & TYPE_NOT_EVENT, votes & 0xFFFFFFFF))
+        word = row[at]
+        if not word:
+            break
+        entries.append(TypeEntry(word & 127, word // TYPE_COUNT, not word & TYPE_NOT_EVENT, row[at + 1] & 0xFFFFFFFF))
     return entries
 
 
-def payload_types(row: Sequence[int]) -> list[int]:
+def payload_types(row: Sequence[int], entries: Sequence[TypeEntry]) -> list[int]:
     """All payload types seen, ascending."""
+    types = {entry.payload_type for entry in entries}
     low, high = row[S_MORE_TYPES], row[S_MORE_TYPES + 1]
-    types = {entry[0] for entry in type_entries(row)}
-    types.update(bit for bit in range(48) if low >> bit & 1)
-    types.update(bit + (48 if bit < 16 else 80) for bit in range(48) if high >> bit & 1)
+    if low or high:
+        types.update(bit for bit in range(48) if low >> bit & 1)
+        types.update(bit + (48 if bit < 16 else 80) for bit in range(48) if high >> bit & 1)
     return sorted(types)
 
 
-def event_types(row: Sequence[int], meanings: PayloadMap) -> frozenset[int]:
+def event_types(entries: Sequence[TypeEntry], meanings: PayloadMap) -> frozenset[int]:
     """Payload types that carry RFC 4733 events: by SDP, or dynamic ones whose payloads all look like it."""
-    by_map = {payload_type for payload_type in meanings.codecs if meanings.meaning(payload_type) == EVENT}
-    by_content = {
-        payload_type
-        for payload_type, _, eventful, _ in type_entries(row)
-        if payload_type >= 96 and eventful and meanings.meaning(payload_type) == UNKNOWN
-    }
-    return frozenset(by_map | by_content)
+    guessed = [
+        entry.payload_type
+        for entry in entries
+        if entry.eventful and entry.payload_type >= 96 and meanings.classes[entry.payload_type] == UNKNOWN
+    ]
+    return meanings.events.union(guessed) if guessed else meanings.events
 
 
-def main_type(row: Sequence[int], meanings: PayloadMap) -> tuple[int | None, Codec | None, int]:
-    """Payload type with most packets, events and comfort noise apart (the earliest of equals), its codec where known, and
-    its timestamp step; (None, None, 0) where there was no media."""
-    events = event_types(row, meanings)
-    best: tuple[int, int] | None = None
-    most = 0
-    for payload_type, packets, _, step in type_entries(row):
-        if packets > most and payload_type not in events and meanings.meaning(payload_type) != COMFORT_NOISE:
-            most = packets
-            best = (payload_type, step)
-    if best is None:
-        return None, None, 0
-    return best[0], meanings.codecs.get(best[0]), best[1]
+def main_type(entries: Sequence[TypeEntry], events: frozenset[int], meanings: PayloadMap) -> TypeEntry | None:
+    """The payload type with most packets, events and comfort noise apart, the earliest of equals."""
+    best: TypeEntry | None = None
+    for entry in entries:
+        if entry.payload_type in events or meanings.classes[entry.payload_type] == COMFORT_NOISE:
+            continue
+        if best is None or entry.packets > best.packets:
+            best = entry
+    return best
 
 
 def duration_ms(timestamp_units: int, clock_rate: int) -> int | float:
@@ -148,8 +167,12 @@ def stream_fields(
 
     `row` is the stream's state, `jitter` its three figures, `meanings` the payload map in force last.
     """
-    src, dst, ssrc = ends(row)
-    _, codec, step = main_type(row, meanings)
+    src, dst, ssrc = ends(row[S_KEY : S_KEY + KEY_WORDS])
+    entries = type_entries(row)
+    events = event_types(entries, meanings)
+    main = main_type(entries, events, meanings)
+    codec = meanings.codecs.get(main.payload_type) if main is not None else None
+    step = main.step if main is not None else 0
     clock_rate = codec.clock_rate if codec is not None and codec.clock_rate > 0 else None
     packets, wanted = row[S_PACKETS], expected(row)
     lost = wanted - packets
@@ -160,7 +183,7 @@ def stream_fields(
         "src": endpoint(src),
         "dst": endpoint(dst),
         "transport": "udp",
-        "payload_types": payload_types(row),
+        "payload_types": payload_types(row, entries),
         "codec": codec.name if codec is not None else None,
         "clock_rate": clock_rate,
         "ptime_ms": duration_ms(step, clock_rate) if step and clock_rate else None,
@@ -181,6 +204,6 @@ def stream_fields(
         "last": rfc3339(row[S_LAST_NS]),
         "first_ns": row[S_FIRST_NS],
         "last_ns": row[S_LAST_NS],
-        "dtmf": digits.text(event_types(row, meanings)) if digits is not None else None,
+        "dtmf": digits.text(events) if digits is not None else None,
         "rtcp": reports.record(first_seq, clock_rate) if reports is not None else None,
     }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from lippycat_core.addresses import Endpoint
-from lippycat_core.columns import F64, I64
+from lippycat_core.columns import F64, I64, U8
 from lippycat_core.interfaces.dissect import Segment
 from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
 from lippycat_voip.codecs import CodecLine, PayloadMap
@@ -20,11 +20,13 @@ from lippycat_voip.dtmf import DigitLog
 from lippycat_voip.kernels.cells import gather
 from lippycat_voip.kernels.rtcp import reports
 from lippycat_voip.kernels.rtp import advance, reindex
-from lippycat_voip.rtcp import ReportBook
+from lippycat_voip.rtcp import ReportBook, low_key
 from lippycat_voip.stream_columns import (
     ANNOUNCED,
+    C_CAPLEN,
+    C_KEY,
     C_NOW_NS,
-    C_RECORD,
+    C_OFF,
     C_TS_NS,
     C_WIDTH,
     CLOSED,
@@ -117,8 +119,8 @@ class StreamTable:
         self._map_ids: dict[tuple[CodecLine, ...], int] = {(): 0}
         self._map_cells: I64 = np.array(self._maps[0].cells(), np.int64)
         self._digits: dict[int, DigitLog] = {}
-        self._reports = ReportBook(self.key)
-        self._segment: Segment | None = None
+        self._reports = ReportBook(self.key, self._low_key)
+        self._slab: U8 = np.zeros(0, np.uint8)
         self.bind(Interpreted())
 
     # -- kernels and their tables ------------------------------------------------------------------------------------
@@ -142,6 +144,7 @@ class StreamTable:
             view(self._head),
             view(self._map_cells),
         )
+        self._report_view = view(self._report_rows)
         self._mem = memoryview(self._state.data)
         self._top = memoryview(self._head.data)
 
@@ -192,7 +195,7 @@ class StreamTable:
             self._seed,
             self._tables[0],
         )
-        self._segment = segment
+        self._slab = views.slab
         self._top[H_NEXT] = 0
         self._top[H_CELLS] = count
         return count
@@ -222,6 +225,10 @@ class StreamTable:
         if self._on_new is not None:
             self._on_new(slot)
 
+    def _low_key(self, slot: int) -> int:
+        at, mem = slot * S_WIDTH + S_KEY, self._mem
+        return low_key(mem[at] >> 16, mem[at + 1] >> 16, mem[at + KEY_WORDS - 1])
+
     def _take_events(self) -> None:
         top = self._top
         for at in range(H_EVENTS, H_EVENTS + 4 * top[H_DIGITS], 4):
@@ -233,17 +240,12 @@ class StreamTable:
         top[H_DIGITS] = 0
 
     def _take_rtcp(self, cell: int) -> None:
-        assert self._segment is not None
-        batch = self._segment.batch
-        row = int(self._cells[cell * C_WIDTH + C_RECORD]) - batch.first_record
-        net, transport = batch.net, batch.transport
-        src = (int(net.src0[row]), int(net.src1[row]), int(net.src2[row]), int(net.src3[row]), int(transport.sport[row]))
-        dst = (int(net.dst0[row]), int(net.dst1[row]), int(net.dst2[row]), int(net.dst3[row]), int(transport.dport[row]))
+        c: list[int] = self._cells[cell * C_WIDTH : (cell + 1) * C_WIDTH].tolist()
+        src, dst, _ = ends(c[C_KEY : C_KEY + KEY_WORDS])
         self.rtcp_packets += 1
-        off, length = int(transport.pay_off[row]), int(transport.pay_len[row])
-        count = self._read_reports(batch.views.slab, off, length, self._kernels.view(self._report_rows))
+        count = self._read_reports(self._slab, c[C_OFF], c[C_CAPLEN], self._report_view)
         said = self._report_rows[: count * R_WIDTH].reshape(-1, R_WIDTH).tolist()
-        self._reports.take(said, src, dst, int(self._cells[cell * C_WIDTH + C_TS_NS]))
+        self._reports.take(said, src, dst, c[C_TS_NS])
         if self._on_rtcp is not None:
             self._on_rtcp(src, dst)
 

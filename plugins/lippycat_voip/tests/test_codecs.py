@@ -42,7 +42,7 @@ def test_meanings() -> None:
     meanings = PayloadMap(
         ((101, "Telephone-Event", 8000), (96, "opus", 48000), (118, "CN", 16000), (100, "X-NSE", 8000), (200, "?", 1))
     )
-    assert [meanings.meaning(pt) for pt in (0, 13, 96, 97, 100, 101, 118)] == [
+    assert [meanings.classes[pt] for pt in (0, 13, 96, 97, 100, 101, 118)] == [
         MEDIA,
         COMFORT_NOISE,
         MEDIA,

@@ -6,11 +6,13 @@ from lippycat_core.columns import I64, U8, Frame, Net, Route, Transport
 from lippycat_core.kernels.load import be16, be32, u8
 from lippycat_voip.columns import K_RTCP, K_RTP
 from lippycat_voip.stream_columns import (
+    C_CAPLEN,
     C_HASH,
     C_KEY,
     C_KIND,
     C_LEAD,
     C_NOW_NS,
+    C_OFF,
     C_RECORD,
     C_RTP_TS,
     C_SEQ,
@@ -82,15 +84,13 @@ def gather(
     count = 0
     for row in range(begin, end):
         kind = route.kind[row] - base
-        if kind == K_RTCP:
-            c = count * C_WIDTH
-            cells[c + C_KIND] = CELL_RTCP
-            cells[c + C_RECORD] = first_record + row
-            cells[c + C_TS_NS] = frame.ts_ns[row]
-            count += 1
-        elif kind == K_RTP:
-            off = transport.pay_off[row] + 0
-            caplen = transport.pay_len[row] + 0
+        if kind not in (K_RTP, K_RTCP):
+            continue
+        off = transport.pay_off[row] + 0
+        caplen = transport.pay_len[row] + 0
+        c = count * C_WIDTH
+        ssrc = 0
+        if kind == K_RTP:
             start, size = rtp_payload(slab, off, caplen, transport.pay_wire[row] + 0)
             if start < 0:
                 continue
@@ -98,18 +98,7 @@ def gather(
             if 64 <= payload_type <= 95:
                 continue
             ssrc = be32(slab, off + 8)
-            src2 = net.src2[row] + 0
-            src3 = net.src3[row] + 0
-            dst2 = net.dst2[row] + 0
-            dst3 = net.dst3[row] + 0
-            ports = (transport.sport[row] + 0) * 0x10000 + transport.dport[row]
-            src01 = pair(net.src0[row] + 0, net.src1[row] + 0)
-            dst01 = pair(net.dst0[row] + 0, net.dst1[row] + 0)
-            c = count * C_WIDTH
             cells[c + C_KIND] = CELL_RTP
-            cells[c + C_RECORD] = first_record + row
-            cells[c + C_TS_NS] = frame.ts_ns[row]
-            cells[c + C_NOW_NS] = route.now_ns[row]
             cells[c + C_SEQ] = be16(slab, off + 2)
             cells[c + C_RTP_TS] = be32(slab, off + 4)
             cells[c + C_TYPE] = payload_type
@@ -118,15 +107,29 @@ def gather(
                 cells[c + C_LEAD] = be32(slab, off + start)
             else:
                 cells[c + C_LEAD] = -1
-            cells[c + C_KEY] = src3 * 0x10000 + (ports >> 16)
-            cells[c + C_KEY + 1] = dst3 * 0x10000 + (ports & 0xFFFF)
-            cells[c + C_KEY + 2] = src01
-            cells[c + C_KEY + 3] = dst01
-            cells[c + C_KEY + 4] = pair(src2, dst2)
-            cells[c + C_KEY + 5] = ssrc
-            h = mix(seed, src3 ^ ((((src01 ^ (src01 >> 32)) & 0xFFFFFFFF) + 3 * src2) & 0xFFFFFFFF))
-            h = mix(h, dst3 ^ ((((dst01 ^ (dst01 >> 32)) & 0xFFFFFFFF) + 3 * dst2) & 0xFFFFFFFF))
-            h = mix(h, ports)
-            cells[c + C_HASH] = mix(h, ssrc)
-            count += 1
+        else:
+            cells[c + C_KIND] = CELL_RTCP
+            cells[c + C_OFF] = off
+            cells[c + C_CAPLEN] = caplen
+        src2 = net.src2[row] + 0
+        src3 = net.src3[row] + 0
+        dst2 = net.dst2[row] + 0
+        dst3 = net.dst3[row] + 0
+        ports = (transport.sport[row] + 0) * 0x10000 + transport.dport[row]
+        src01 = pair(net.src0[row] + 0, net.src1[row] + 0)
+        dst01 = pair(net.dst0[row] + 0, net.dst1[row] + 0)
+        cells[c + C_RECORD] = first_record + row
+        cells[c + C_TS_NS] = frame.ts_ns[row]
+        cells[c + C_NOW_NS] = route.now_ns[row]
+        cells[c + C_KEY] = src3 * 0x10000 + (ports >> 16)
+        cells[c + C_KEY + 1] = dst3 * 0x10000 + (ports & 0xFFFF)
+        cells[c + C_KEY + 2] = src01
+        cells[c + C_KEY + 3] = dst01
+        cells[c + C_KEY + 4] = pair(src2, dst2)
+        cells[c + C_KEY + 5] = ssrc
+        h = mix(seed, src3 ^ ((((src01 ^ (src01 >> 32)) & 0xFFFFFFFF) + 3 * src2) & 0xFFFFFFFF))
+        h = mix(h, dst3 ^ ((((dst01 ^ (dst01 >> 32)) & 0xFFFFFFFF) + 3 * dst2) & 0xFFFFFFFF))
+        h = mix(h, ports)
+        cells[c + C_HASH] = mix(h, ssrc)
+        count += 1
     return count
