@@ -59,17 +59,13 @@ def pair(high: int, low: int) -> int:
 
 
 def place(src_hi: int, src_lo: int, dst_hi: int, dst_lo: int, ports: int, mask: int) -> int:
-    """Where in the index the search for a key begins. Only 31-bit factors: products stay below 2**63."""
-    a = (src_lo & 0xFFFFFFFF) * 0x2545F491 & 0xFFFFFFFF
-    b = (dst_lo & 0xFFFFFFFF) * 0x3C6EF372 & 0xFFFFFFFF
-    c = ((ports >> 8 & 0xFFFFFFFF) ^ (ports & 0xFF)) * 0x27D4EB2F & 0xFFFFFFFF
-    d = ((src_lo >> 32 & 0xFFFFFFFF) ^ (src_hi & 0xFFFFFFFF)) * 0x165667B1 & 0xFFFFFFFF
-    e = ((dst_lo >> 32 & 0xFFFFFFFF) ^ (dst_hi & 0xFFFFFFFF)) * 0x1B873593 & 0xFFFFFFFF
-    f = ((src_hi >> 32 & 0xFFFFFFFF) * 0x19D699A5 & 0xFFFFFFFF) ^ ((dst_hi >> 32 & 0xFFFFFFFF) * 0x2C1B3C6D & 0xFFFFFFFF)
-    mix = a ^ (b >> 7) ^ (b << 25 & 0xFFFFFFFF) ^ (c >> 15) ^ (c << 17 & 0xFFFFFFFF) ^ d ^ (e >> 11) ^ (e << 21 & 0xFFFFFFFF) ^ f
-    mix = (mix ^ (mix >> 15)) * 0x2C1B3C6D & 0xFFFFFFFF
-    mix = (mix ^ (mix >> 13)) * 0x297A2D39 & 0xFFFFFFFF
-    return (mix ^ (mix >> 16)) & mask
+    """Where in the index the search for a key begins. Factors have 31 bits, what they meet 32: products stay below 2**63."""
+    mix = (src_lo & 0xFFFFFFFF) * 0x2545F491 ^ (dst_lo & 0xFFFFFFFF) * 0x3C6EF372 ^ (ports >> 8) * 0x27D4EB2F
+    mix ^= ((src_lo >> 32 ^ src_hi ^ src_hi >> 35) & 0xFFFFFFFF) * 0x165667B1
+    mix ^= ((dst_lo >> 32 ^ dst_hi ^ dst_hi >> 35) & 0xFFFFFFFF) * 0x1B873593
+    mix = (mix ^ mix >> 32 ^ ports << 24) & 0xFFFFFFFF
+    mix = (mix ^ mix >> 15) * 0x2C1B3C6D & 0xFFFFFFFF
+    return (mix ^ mix >> 16) & mask
 
 
 def find(table: I64, index: I32, src_hi: int, src_lo: int, dst_hi: int, dst_lo: int, ports: int) -> int:
@@ -116,26 +112,38 @@ def track(
     now = int(state[NOW_NS]) + 0
     tick_ns = int(state[TICK_NS]) + 0
     tick_record = int(state[TICK_RECORD]) + 0
+    ts_ns, now_ns, flow, status = frame.ts_ns, route.now_ns, route.flow, route.status
+    src0, src1, src2, src3, dst0, dst1, dst2, dst3 = (
+        net.src0,
+        net.src1,
+        net.src2,
+        net.src3,
+        net.dst0,
+        net.dst1,
+        net.dst2,
+        net.dst3,
+    )
     for row in range(begin, end):
-        now = max(now, int(frame.ts_ns[row]) + 0)
+        if ts_ns[row] > now:
+            now = int(ts_ns[row]) + 0
         if tick_record < 0:
             tick_ns = now
             tick_record = first_record + row
             state[TICK_NS] = tick_ns
             state[TICK_RECORD] = tick_record
-        elif first_record + row - tick_record >= TICK_AFTER_RECORDS and now - tick_ns >= TICK_AFTER_NS:
+        elif now - tick_ns >= TICK_AFTER_NS and first_record + row - tick_record >= TICK_AFTER_RECORDS:
             state[NOW_NS] = now
             state[STOP] = S_TICK
             return row
-        route.now_ns[row] = now
-        route.flow[row] = -1
+        now_ns[row] = now
         proto = int(net.proto[row]) + 0
-        if route.status[row] != DECODED or (proto != UDP and proto != TCP):
+        if status[row] != DECODED or (proto != UDP and proto != TCP):
+            flow[row] = -1
             continue
-        src_hi = pair(int(net.src0[row]) + 0, int(net.src1[row]) + 0)
-        src_lo = pair(int(net.src2[row]) + 0, int(net.src3[row]) + 0)
-        dst_hi = pair(int(net.dst0[row]) + 0, int(net.dst1[row]) + 0)
-        dst_lo = pair(int(net.dst2[row]) + 0, int(net.dst3[row]) + 0)
+        src_hi = pair(int(src0[row]), int(src1[row]))
+        src_lo = pair(int(src2[row]), int(src3[row]))
+        dst_hi = pair(int(dst0[row]), int(dst1[row]))
+        dst_lo = pair(int(dst2[row]), int(dst3[row]))
         sport = int(transport.sport[row]) & 0xFFFF
         dport = int(transport.dport[row]) & 0xFFFF
         ports = sport * 0x1000000 + dport * 0x100 + proto
@@ -177,8 +185,8 @@ def track(
                 table[cell + SIDE] = 0
         cell = slot * WIDTH
         table[cell + LAST_NS] = now
-        table[cell + PACKETS] = table[cell + PACKETS] + 1
-        route.flow[row] = slot
+        table[cell + PACKETS] += 1
+        flow[row] = slot
     state[NOW_NS] = now
     state[STOP] = S_END
     return end
