@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import datetime
+import time
+from functools import lru_cache
 
-_EPOCH = datetime.datetime(1970, 1, 1)
+NS = 1_000_000_000
 
 
 def rfc3339(ts_ns: int | None) -> str | None:
     """UTC with nine digits, `2026-11-23T17:05:04.000000001Z`; None stays None, and so does what no calendar holds."""
     if ts_ns is None:
         return None
-    seconds, ns = divmod(ts_ns, 1_000_000_000)
+    second = _second(ts_ns // NS)
+    return None if second is None else f"{second}.{ts_ns % NS:09d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str | None:
     try:
-        day = _EPOCH + datetime.timedelta(seconds=seconds)
-    except OverflowError:
+        t = time.gmtime(seconds)
+    except (OverflowError, OSError, ValueError):
         return None
-    return f"{day:%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+    if not 1 <= t.tm_year <= 9999:
+        return None
+    return f"{t.tm_year:04d}-{t.tm_mon:02d}-{t.tm_mday:02d}T{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"

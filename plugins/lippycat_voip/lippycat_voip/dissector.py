@@ -17,14 +17,15 @@ from lippycat_core.columns import I32, I64
 from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.kernelset import Kernel, KernelSet
-from lippycat_voip.columns import K_DTLS, K_SIP, K_ZRTP, KINDS, M_WIDTH, SP_ROW, SP_WIDTH
+from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
 from lippycat_voip.framer import Framer, claim_stream
+from lippycat_voip.kernels.cells import gather
 from lippycat_voip.kernels.classify import classify
-from lippycat_voip.kernels.collect import E_DST, E_NOW_NS, E_SRC, E_TS_NS, E_WIDTH, between, ends, messages
+from lippycat_voip.kernels.collect import E_DST, E_NOW_NS, E_SRC, E_TS_NS, E_WIDTH, collect, ends
 from lippycat_voip.kernels.frame import frame
 from lippycat_voip.kernels.rtcp import reports
-from lippycat_voip.kernels.rtp import advance, gather, reindex
+from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.kernels.sdp import describe
 from lippycat_voip.kernels.sip import parse
 from lippycat_voip.media import Media
@@ -55,9 +56,8 @@ class VoipDissector:
     kinds: ClassVar[tuple[str, ...]] = KINDS
     kernels: ClassVar[tuple[Kernel, ...]] = (
         classify,
-        messages,
+        collect,
         ends,
-        between,
         parse,
         describe,
         frame,
@@ -96,9 +96,8 @@ class VoipDissector:
         """Take the runnable kernels."""
         self._kernels = kernels
         self._classify = kernels[classify]
-        self._collect = kernels[messages]
+        self._collect = kernels[collect]
         self._find_ends = kernels[ends]
-        self._between = kernels[between]
         self._parse = kernels[parse]
         self._table_view = kernels.view(self._table)
         self._ends_view = kernels.view(self._ends)
@@ -140,45 +139,32 @@ class VoipDissector:
         batch = segment.batch
         if batch.capacity > len(self._rows):
             self._resize(batch.capacity)
-        self._note_secured(segment)
-        tcp_spans, tcp_runs = self._frame(batch, segment.runs)
-        self._streams.load(segment, self._base)
         views = batch.views
-        count = self._collect(views.transport, views.route, segment.begin, segment.end, self._base + K_SIP, self._spans_view)
-        if tcp_spans:
-            self._mixed(batch, count, tcp_spans, tcp_runs)
+        count, secured = self._collect(
+            views.transport, views.route, segment.begin, segment.end, self._base, self._spans_view, self._rows_view
+        )
+        for row in self._rows[:secured].tolist():
+            self._media.secured(*_row_ends(batch, row))
+        self._streams.load(segment, self._base)
+        if segment.runs:
+            self._mixed(batch, count, segment.runs)
         elif count:
             self._signalling(batch, self._spans, count, {})
         self._streams.advance()
         return self._dialogs.take_events()
 
-    def _note_secured(self, segment: Segment) -> None:
-        """Ends between which DTLS or ZRTP runs have their media encrypted; a pair is noted once."""
-        batch = segment.batch
-        count = self._between(
-            batch.views.route, segment.begin, segment.end, self._base + K_DTLS, self._base + K_ZRTP, self._rows_view
-        )
-        for row in self._rows[:count].tolist():
-            src, dst = _row_ends(batch, row)
-            self._media.secured(src, dst)
-
-    def _frame(self, batch: Batch, runs: Sequence[Run]) -> tuple[list[int], list[Run]]:
-        """The spans of the messages that TCP runs complete, and the run of each."""
-        spans: list[int] = []
+    def _mixed(self, batch: Batch, count: int, runs: Sequence[Run]) -> None:
+        """Messages of datagrams and of streams, in the order of the rows that completed them."""
+        framed: list[int] = []
         owners: list[Run] = []
         for run in runs:
             if run.connection.owner is self:
-                self._framer.feed(batch, run, spans)
-                owners += [run] * (len(spans) // SP_WIDTH - len(owners))
-        return spans, owners
-
-    def _mixed(self, batch: Batch, count: int, tcp_spans: list[int], tcp_runs: list[Run]) -> None:
-        """Messages of datagrams and of streams, in the order of their rows."""
-        both = np.concatenate([self._spans[: count * SP_WIDTH], np.array(tcp_spans, np.int32)]).reshape(-1, SP_WIDTH)
+                self._framer.feed(batch, run, framed)
+                owners += [run] * (len(framed) // SP_WIDTH - len(owners))
+        both = np.concatenate([self._spans[: count * SP_WIDTH], np.array(framed, np.int32)]).reshape(-1, SP_WIDTH)
         order = np.argsort(both[:, SP_ROW], kind="stable")
-        spans = np.ascontiguousarray(both[order]).reshape(-1)
-        streams = {at: tcp_runs[which - count] for at, which in enumerate(order.tolist()) if which >= count}
-        self._signalling(batch, spans, len(order), streams)
+        streams = {at: owners[which - count] for at, which in enumerate(order.tolist()) if which >= count}
+        self._signalling(batch, np.ascontiguousarray(both[order]).reshape(-1), len(order), streams)
 
     def _signalling(self, batch: Batch, spans: I32, count: int, streams: Mapping[int, Run]) -> None:
         """Parse messages a chunk at a time and hand each to its dialog; `streams` names the run of those from TCP."""

@@ -1,9 +1,9 @@
-"""Collecting rows of one kind, and who sent them to whom."""
+"""Collecting the rows that Python looks at, and who sent them to whom."""
 
 from __future__ import annotations
 
 from lippycat_core.columns import I32, I64, UDP, Frame, Net, Route, Transport
-from lippycat_voip.columns import SP_LEN, SP_OFF, SP_ROW, SP_SEGMENTS, SP_TRANSPORT, SP_WIDTH, SP_WIRE_LEN
+from lippycat_voip.columns import K_DTLS, K_SIP, K_ZRTP, SP_LEN, SP_OFF, SP_ROW, SP_SEGMENTS, SP_TRANSPORT, SP_WIDTH, SP_WIRE_LEN
 
 # One message's ends and times: int64
 E_SRC = 0  # four address words and the port
@@ -13,20 +13,28 @@ E_NOW_NS = 11
 E_WIDTH = 12
 
 
-def messages(transport: Transport, route: Route, begin: int, end: int, kind: int, spans: I32) -> int:
-    """Write a span for each row of [begin, end) whose kind is `kind`; returns how many. `spans` has room for all rows."""
+def collect(transport: Transport, route: Route, begin: int, end: int, base: int, spans: I32, secured: I32) -> tuple[int, int]:
+    """Write a span for each SIP row of [begin, end) and the number of each DTLS or ZRTP row; returns how many of each.
+
+    `spans` and `secured` have room for all rows; kinds count from `base`.
+    """
     count = 0
+    keys = 0
     for i in range(begin, end):
-        if route.kind[i] == kind:
-            base = count * SP_WIDTH
-            spans[base + SP_ROW] = i
-            spans[base + SP_TRANSPORT] = UDP
-            spans[base + SP_OFF] = transport.pay_off[i]
-            spans[base + SP_LEN] = transport.pay_len[i]
-            spans[base + SP_WIRE_LEN] = transport.pay_wire[i]
-            spans[base + SP_SEGMENTS] = 1
+        kind = int(route.kind[i]) - base
+        if kind == K_SIP:
+            at = count * SP_WIDTH
+            spans[at + SP_ROW] = i
+            spans[at + SP_TRANSPORT] = UDP
+            spans[at + SP_OFF] = transport.pay_off[i]
+            spans[at + SP_LEN] = transport.pay_len[i]
+            spans[at + SP_WIRE_LEN] = transport.pay_wire[i]
+            spans[at + SP_SEGMENTS] = 1
             count += 1
-    return count
+        elif K_DTLS <= kind <= K_ZRTP:
+            secured[keys] = i
+            keys += 1
+    return count, keys
 
 
 def ends(frame: Frame, net: Net, transport: Transport, route: Route, spans: I32, count: int, out: I64) -> None:
@@ -46,14 +54,3 @@ def ends(frame: Frame, net: Net, transport: Transport, route: Route, spans: I32,
         out[base + 9] = transport.dport[i]
         out[base + E_TS_NS] = frame.ts_ns[i]
         out[base + E_NOW_NS] = route.now_ns[i]
-
-
-def between(route: Route, begin: int, end: int, first: int, last: int, rows: I32) -> int:
-    """Write the rows of [begin, end) whose kind is `first` to `last` into `rows`; returns how many."""
-    count = 0
-    for i in range(begin, end):
-        kind = int(route.kind[i])
-        if first <= kind <= last:
-            rows[count] = i
-            count += 1
-    return count
