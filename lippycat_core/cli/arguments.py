@@ -57,6 +57,15 @@ class Grammar:
             yield index, is_option
             index += 2 if is_option and self._takes_next(token) else 1
 
+    def unknown(self, args: Sequence[str]) -> bool:
+        """Whether an option in `args` is none of the command's."""
+        names = (args[index].partition("=")[0] for index, is_option in self.positions(args) if is_option)
+        return any(not self._known(name) for name in names)
+
+    def _known(self, name: str) -> bool:
+        spelling = name if name.startswith("--") else name[:2]
+        return spelling in self.valued or spelling in self.flags
+
     def first_argument(self, args: Sequence[str]) -> int | None:
         """Index of the first token that is no option and no option's value."""
         return next((index for index, is_option in self.positions(args) if not is_option), None)

@@ -51,14 +51,14 @@ class LazyGroup(TyperGroup):
         grammar = Grammar.of(self.get_params(ctx))
         at = grammar.first_argument(args)
         if at is not None:
-            self._check_subcommand(ctx, args, at)
+            self._check_subcommand(ctx, grammar, args, at)
             self.callback = None  # what the group does by itself it does without a subcommand only
         return super().parse_args(ctx, grammar.plain_flags(args, until_argument=True))
 
-    def _check_subcommand(self, ctx: Any, args: list[str], at: int) -> None:
+    def _check_subcommand(self, ctx: Any, grammar: Grammar, args: list[str], at: int) -> None:
         name, before = args[at], args[:at]
-        if set(before) & {*ctx.help_option_names, "--version"}:
-            return
+        if set(before) & {*ctx.help_option_names, "--version"} or grammar.unknown(before):
+            return  # click answers these itself
         if name not in self.node.children:
             raise UsageError(self._unknown(ctx.command_path, name))
         if before:

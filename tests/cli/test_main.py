@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lippycat_core.cli import main
+from lippycat_core.errors import CaptureDenied, LippycatError, RunError, UsageError
+
+RECORD_BYTES = 16 + 14 + 20 + 8 + 20
+"""One record of the capture `many`."""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("snif", "no command `lc snif`; did you mean `lc sniff`?"),
+        ("--versio", "no such option --versio; did you mean --version?; `lc -h` lists the options"),
+        ("sniff --formt json", "no such option --formt; did you mean --format?; `lc sniff -h` lists the options"),
+        ("sniff -z", "no such option -z; `lc sniff -h` lists the options"),
+        ("sniff -r", "option '-r' requires an argument"),
+        ("sniff x.pcap", "no command `lc sniff x.pcap`; to read a file write `lc sniff -r x.pcap`"),
+        ("sniff", "nothing to read: name a capture file with `lc sniff -r FILE` (- is standard input)"),
+        (
+            "sniff -r x --format xml",
+            "invalid value for --format: 'xml' is no format: write json or text; `lc sniff -h` lists the options",
+        ),
+        ("plugins compilr", "no kind 'compilr'; did you mean compiler?"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_2(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(line.split()) == 2
+    assert capsys.readouterr().err == f"lc: {message}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UsageError("one\ntwo"), 2, "lc: one two"),
+        (CaptureDenied("no right"), 3, "lc: no right"),
+        (RunError("lost \x1b[2J"), 1, "lc: lost \\x1b[2J"),
+        (LippycatError("x"), 1, "lc: x"),
+        (ZeroDivisionError("oops"), 1, "lc: internal error: ZeroDivisionError: oops; LIPPYCAT_TRACEBACK=1 shows where"),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_each_error_has_its_line_and_code(
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(args: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(main, "_invoke", fail)
+    monkeypatch.setattr(main, "_discard_stdout", lambda: None)
+    assert main.run([]) == code
+    assert capsys.readouterr().err.strip() == line
+
+
+def test_a_traceback_is_shown_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(args: list[str]) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(main, "_invoke", fail)
+    monkeypatch.setenv("LIPPYCAT_TRACEBACK", "1")
+    assert main.run([]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["-h", "--help", "", "sniff -h", "sniff --help", "plugins -h", "--version"])
+def test_help_and_version_end_with_0(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(line.split()) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith(("Usage: lc", "lc "))
+    assert shown.err == ""
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ["numpy", "numba", "pydantic", "rich", "yaml", "scapy", "stevedore", "pluggy", "pcapy"]
+    script = f"import sys; from lippycat_core.cli.main import run; run(['--help']); sys.exit(str([m for m in {heavy} if m in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "[]"
+    assert "sniff" in done.stdout
+
+
+def test_head_ends_it_quietly(lc_path: Path, many: Path) -> None:
+    child = subprocess.Popen([str(lc_path), "sniff", "-r", str(many)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stderr is not None
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    assert child.wait(30) == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_a_true_summary(lc_path: Path, many: Path, number: signal.Signals, code: int) -> None:
+    feed = many.read_bytes()
+    child = subprocess.Popen(
+        [str(lc_path), "sniff", "-r", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(feed[: 24 + RECORD_BYTES * 100])
+    child.stdin.flush()
+    child.stdout.readline()
+    child.send_signal(number)
+    lines = child.stdout.read().splitlines()
+    assert child.wait(30) == code
+    assert b'"record":"summary"' in lines[-1]
+    assert f'"packets":{len(lines)},'.encode() in lines[-1]  # the first line was read above, the last is the summary
+
+
+def test_the_second_signal_ends_it_at_once(lc_path: Path) -> None:
+    child = subprocess.Popen(
+        [str(lc_path), "sniff", "-r", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    time.sleep(1)
+    begin = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(30) == 130
+    assert time.monotonic() - begin < 5
