@@ -41,7 +41,7 @@ class PcapWriter:
     file cannot be written, UsageError where it is one of `inputs`; a reader that went away is a BrokenPipeError.
     """
 
-    def __init__(self, path: str, kernels: KernelSet, inputs: Sequence[str] = ()) -> None:
+    def __init__(self, path: str, inputs: Sequence[str] = ()) -> None:
         self._name = "standard output" if path == STDOUT else path
         self._pcapng = path.endswith(PCAPNG_ENDING)
         self._out = np.zeros(OUT_BYTES, np.uint8)
@@ -52,25 +52,20 @@ class PcapWriter:
         for source in inputs:
             if path != STDOUT and _same_file(path, source):
                 raise UsageError(f"{path}: is being read: write to another file")
-        self.bind(kernels)
+        self._kernels: KernelSet | None = None
         self._file = self._open(path)
         if self._pcapng:
             self._put(_section_header())
 
     @property
     def kernels(self) -> Sequence[Kernel]:
-        """What `bind` asks for."""
+        """What the batches' kernel set will be asked for."""
         return (pack.pack_pcapng if self._pcapng else pack.pack_pcap,)
 
-    def bind(self, kernels: KernelSet) -> None:
-        """Take the runnable kernels."""
-        self._pack = kernels[pack.pack_pcapng if self._pcapng else pack.pack_pcap]
-        self._out_view = kernels.view(self._out)
-        self._links_view = kernels.view(self._links)
-        self._state_view = kernels.view(self._state)
-
     def packets(self, batch: Batch) -> None:
-        """See Sink."""
+        """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
+        if batch.kernels is not self._kernels:
+            self._bind(batch.kernels)
         views = batch.views
         row = 0
         stop = pack.FULL
@@ -107,6 +102,14 @@ class PcapWriter:
             file.close()
         except OSError as error:
             raise self._cannot_write(error) from None
+
+    def _bind(self, kernels: KernelSet) -> None:
+        self._kernels = kernels
+        (kernel,) = self.kernels
+        self._pack = kernels[kernel]
+        self._out_view = kernels.view(self._out)
+        self._links_view = kernels.view(self._links)
+        self._state_view = kernels.view(self._state)
 
     def _open(self, path: str) -> FileIO:
         if path != STDOUT:

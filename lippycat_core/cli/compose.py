@@ -76,7 +76,7 @@ class Setup:
 
     def pcap_writer(self, path: str) -> PcapWriter:
         """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
-        return PcapWriter(path, Interpreted(), self.files)
+        return PcapWriter(path, self.files)
 
     def _dissector_raised(self, name: str, error: BaseException) -> None:
         """The run goes on without it, but what it would have said is missing."""

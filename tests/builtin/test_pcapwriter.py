@@ -56,7 +56,7 @@ def test_what_is_written_is_read_back(
     tmp_path: Path, kernels: KernelSet, read: Read, original: str, name: str, capacity: int
 ) -> None:
     path = str(tmp_path / name)
-    copy(FileSource(original, kernels), PcapWriter(path, kernels, [original]), kernels, capacity, drop=[1, 50, 300])
+    copy(FileSource(original, kernels), PcapWriter(path, [original]), kernels, capacity, drop=[1, 50, 300])
     wanted = [(*record, 113) for i, record in enumerate(RECORDS, 1) if i not in (1, 50, 300)]
     assert read(FileSource(path, kernels)) == (wanted, [])
 
@@ -64,14 +64,14 @@ def test_what_is_written_is_read_back(
 def test_the_pcap_form(tmp_path: Path, original: str) -> None:
     """Nanoseconds, little-endian, whatever came in: byte for byte what the plain writer of the tests makes."""
     path = tmp_path / "out.pcap"
-    copy(FileSource(original, Interpreted()), PcapWriter(str(path), Interpreted()), Interpreted())
+    copy(FileSource(original, Interpreted()), PcapWriter(str(path)), Interpreted())
     assert path.read_bytes() == Path(original).read_bytes()
 
 
 def test_others_read_it_too(tmp_path: Path, original: str) -> None:
     for name, reader in (("out.pcap", RawPcapReader), ("out.pcapng", RawPcapNgReader)):
         path = str(tmp_path / name)
-        copy(FileSource(original, Interpreted()), PcapWriter(path, Interpreted()), Interpreted())
+        copy(FileSource(original, Interpreted()), PcapWriter(path), Interpreted())
         with reader(path) as records:
             assert [(data, meta.wirelen) for data, meta in records] == [(record.data, record.wirelen) for record in RECORDS]
 
@@ -84,7 +84,7 @@ def test_longer_than_what_is_put_together_at_a_time(
     source.write_bytes(pcap([Record(i, bytes([i]) * size) for i, size in enumerate([262_144, 1, 262_144, 100_000, 100_000, 3])]))
     for name in ("out.pcap", "out.pcapng"):
         path = str(tmp_path / name)
-        copy(FileSource(str(source), kernels), PcapWriter(path, kernels), kernels)
+        copy(FileSource(str(source), kernels), PcapWriter(path), kernels)
         assert read(FileSource(path, kernels)) == read(FileSource(str(source), kernels))
 
 
@@ -99,14 +99,14 @@ def _mixed(tmp_path: Path) -> str:
 
 def test_several_link_types_go_into_pcapng(tmp_path: Path, kernels: KernelSet, read: Read) -> None:
     source, path = _mixed(tmp_path), str(tmp_path / "out.pcapng")
-    copy(FileSource(source, kernels), PcapWriter(path, kernels), kernels, 2)
+    copy(FileSource(source, kernels), PcapWriter(path), kernels, 2)
     assert read(FileSource(path, kernels)) == read(FileSource(source, kernels))
 
 
 def test_several_link_types_into_pcap_is_an_error_that_says_so(tmp_path: Path, read: Read) -> None:
     source, path = _mixed(tmp_path), str(tmp_path / "out.pcap")
     with pytest.raises(OutputError) as caught:
-        copy(FileSource(source, Interpreted()), PcapWriter(path, Interpreted()), Interpreted())
+        copy(FileSource(source, Interpreted()), PcapWriter(path), Interpreted())
     assert str(caught.value) == (
         f"{path}: a pcap file holds one link type, and the packets have 1 and 101: write to a name that ends in .pcapng"
     )
@@ -116,13 +116,13 @@ def test_several_link_types_into_pcap_is_an_error_that_says_so(tmp_path: Path, r
 def test_more_link_types_than_anyone_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pcapwriter, "MOST_LINKS", 1)
     with pytest.raises(OutputError, match="more than 1 link types: filter the input"):
-        copy(FileSource(_mixed(tmp_path), Interpreted()), PcapWriter(str(tmp_path / "o.pcapng"), Interpreted()), Interpreted())
+        copy(FileSource(_mixed(tmp_path), Interpreted()), PcapWriter(str(tmp_path / "o.pcapng")), Interpreted())
 
 
 @pytest.mark.parametrize("name", ["out.pcap", "out.pcapng"])
 def test_no_packets_still_make_a_capture(tmp_path: Path, read: Read, name: str) -> None:
     path = str(tmp_path / name)
-    PcapWriter(path, Interpreted()).close()
+    PcapWriter(path).close()
     assert read(FileSource(path, Interpreted())) == ([], [])
 
 
@@ -131,21 +131,21 @@ def test_an_input_is_never_overwritten(tmp_path: Path, original: str) -> None:
     before = Path(original).read_bytes()
     for path in (original, str(tmp_path / "other name")):
         with pytest.raises(UsageError, match="is being read: write to another file"):
-            PcapWriter(path, Interpreted(), [str(tmp_path / "missing"), original])
+            PcapWriter(path, [str(tmp_path / "missing"), original])
     assert Path(original).read_bytes() == before
 
 
 @pytest.mark.parametrize("place", ["missing/out.pcap", "", "a\0b"])
 def test_a_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     with pytest.raises(OutputError, match=r": cannot be written \(.+\): choose another place") as caught:
-        PcapWriter(os.path.join(tmp_path, place), Interpreted())
+        PcapWriter(os.path.join(tmp_path, place))
     assert "\n" not in str(caught.value)
 
 
 def test_a_full_disk(original: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full here: a full disk is not tested")
-    writer = PcapWriter("/dev/full", Interpreted())
+    writer = PcapWriter("/dev/full")
     reason = r"/dev/full: cannot be written \(No space left on device\): choose another place, or make room there"
     with pytest.raises(OutputError, match=reason):
         copy(FileSource(original, Interpreted()), writer, Interpreted())
@@ -162,7 +162,7 @@ from lippycat_core.kernelset import Interpreted
 kernels = Interpreted()
 source, batch = FileSource(sys.argv[1], kernels), Batch(kernels)
 try:
-    writer = PcapWriter("-", kernels)
+    writer = PcapWriter("-")
     while source.fill(batch, 0):
         writer.packets(batch)
     writer.close()
@@ -192,3 +192,20 @@ def test_a_terminal_gets_no_packets(original: str) -> None:
     os.close(slave)
     os.close(master)
     assert done.stderr == b"standard output: is a terminal: send the packets to a file or a pipe\n"
+
+
+def test_batches_may_change_their_kernels(tmp_path: Path, kernels: KernelSet, read: Read, original: str) -> None:
+    """A compiler that finishes in mid-run changes the form of the columns."""
+    path = str(tmp_path / "out.pcap")
+    source, writer, batch = FileSource(original, Interpreted()), PcapWriter(path), Batch(Interpreted(), capacity=40)
+    record = 1
+    while source.fill(batch, 0):
+        writer.packets(batch)
+        record += batch.rows
+        now = kernels if record % 80 == 41 else Interpreted()
+        source.bind(now)
+        batch.bind(now)
+        batch.clear(record)
+    writer.close()
+    source.close()
+    assert [packet.data for packet in read(FileSource(path, kernels)).packets] == [record.data for record in RECORDS]
