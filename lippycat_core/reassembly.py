@@ -7,19 +7,18 @@ not yet decided. All it does follows from the rows in their order, whatever the 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
-from lippycat_core.addresses import Endpoint
 from lippycat_core.batch import Batch
 from lippycat_core.columns import ACK, FIN, RST, SYN
+from lippycat_core.connections import Connection, Stream
 from lippycat_core.flows import FlowTable
 from lippycat_core.interfaces.dissect import BulkDissector, Run
 from lippycat_core.kernels import flow as f
 from lippycat_core.kernels import tcp as k
 from lippycat_core.kernelset import Kernel, KernelSet
-from lippycat_core.routing import ClaimsConnections, content_first
+from lippycat_core.routing import StreamRouter
 from lippycat_core.sequence import PAGE, Piece, SequenceSpace
 
 HEAD_LIMIT = 1024
@@ -35,45 +34,6 @@ FURTHEST = 1 << 30
 
 CONNECTION_IDLE_NS = 3600 * 1_000_000_000
 """Silence after which a connection is forgotten; SIP connections idle between registrations."""
-
-NOWHERE: Endpoint = (0, 0, 0, 0, 0)
-
-Ask = Callable[[memoryview, int, int], object]
-
-
-@dataclass(slots=True, eq=False)
-class Connection:
-    """Both directions of a TCP connection. `state[side]` is the owner's to use, `claim` what it answered; `ends[side]` is
-    who sends to whom, known once the direction was seen."""
-
-    owner: object = None
-    claim: object = None
-    state: list[Any] = field(default_factory=lambda: [None, None])
-    ends: list[tuple[Endpoint, Endpoint]] = field(default_factory=lambda: [(NOWHERE, NOWHERE), (NOWHERE, NOWHERE)])
-    last_ns: int = 0
-    streams: list[Stream | None] = field(default_factory=lambda: [None, None])
-
-
-@dataclass(slots=True, eq=False)
-class Stream:
-    """One direction: what waits for its place, and, until a dissector has decided, what it was shown."""
-
-    connection: Connection
-    slot: int
-    side: int
-    order: SequenceSpace | None  # None until the first byte's number is known
-    tries: int
-    head: bytearray = field(default_factory=bytearray)
-    head_segments: int = 0
-    shown: int = 0
-    gap: int = 0  # bytes given up in front of the next run
-    since_ns: int = 0  # when the hole at the front was found
-    fin: int | None = None  # position behind the last byte
-
-    @property
-    def ended(self) -> bool:
-        """Whether all bytes up to the FIN have had their turn."""
-        return self.fin is not None and self.order is not None and self.order.next >= self.fin
 
 
 class _Rows(NamedTuple):
@@ -114,7 +74,7 @@ class TcpReassembly:
         idle_ns: int = CONNECTION_IDLE_NS,
     ) -> None:
         self._flows = flows
-        self._asked: list[tuple[BulkDissector, Ask]] = [(d, _ask(d)) for d in content_first(dissectors)]
+        self._claims = StreamRouter(dissectors)
         self._max_connections = max_connections
         self._max_pages = max_pages
         self._max_total = max(1, max_bytes // PAGE)
@@ -137,9 +97,9 @@ class TcpReassembly:
     def segment(self, batch: Batch, begin: int, end: int) -> list[Run]:
         """The runs that rows [begin, end) complete, in the order in which they do.
 
-        A run of length 0 says that its connection is over: none of that connection follows. A last gap may stand in it.
+        A run without bytes tells of a gap at once (the snap length cut a segment) or, `last`, of the connection's end.
         """
-        if begin >= end or not self._asked:
+        if begin >= end or not self._claims:
             return []
         self._batch, self._rows = batch, _Rows.of(batch)
         runs: list[Run] = []
@@ -203,7 +163,7 @@ class TcpReassembly:
             order = stream.order = SequenceSpace(seq)
             self._flows.cells[slot * f.WIDTH + f.TCP_BASE] = seq
         start = order.position(seq)
-        if flags & FIN and stream.fin is None:
+        if flags & FIN and stream.fin is None and start + wire >= order.next:
             stream.fin = start + wire
         if wire:
             self._payload(stream, order, start, start + wire, row)
@@ -227,8 +187,11 @@ class TcpReassembly:
             cut = min(order.next - start, captured)
             missing = end - order.next - (captured - cut)
             order.next = end
+            if order.pieces:  # progress: the hole behind is as good as new
+                self._no_wait(stream)
+                self._wait(stream, rows.now_ns[row])
             self._give(stream, row, off + cut, captured - cut, 1)
-            stream.gap += missing
+            self._lose(stream, row, missing)
             self._drain(stream, row)
         else:
             before = order.pages
@@ -294,7 +257,7 @@ class TcpReassembly:
             if order.pieces:
                 self._wait(stream, self._rows.now_ns[row])
             self._give(stream, row, self._batch.append(data), len(data), segments)
-            stream.gap += missing
+            self._lose(stream, row, missing)
             if missing:
                 self._drain(stream, row)
 
@@ -335,6 +298,14 @@ class TcpReassembly:
             self._runs.append(Run(row, stream.slot, connection, stream.side, off, length, segments, stream.gap))
             stream.gap = 0
 
+    def _lose(self, stream: Stream, row: int, missing: int) -> None:
+        """Bytes that the snap length cut: nothing that comes later can fill this gap, so it is told at once."""
+        if missing:
+            stream.gap += missing
+            if stream.connection.owner is not None:
+                self._runs.append(Run(row, stream.slot, stream.connection, stream.side, 0, 0, 0, stream.gap))
+                stream.gap = 0
+
     def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
         if stream.gap:
             stream.head.clear()
@@ -350,18 +321,15 @@ class TcpReassembly:
             stream.head.clear()
             stream.head_segments = 0
         head = batch.mem[off : off + length]
-        sport, dport = self._flows.ports(stream.slot)
-        final = length >= HEAD_LIMIT
-        for dissector, ask in self._asked:
-            answer = ask(head, sport, dport)
-            if answer is None and not final:
-                stream.head += head
-                stream.head_segments = segments
-                return
-            if answer:
-                self._claim(stream, dissector, answer, row)
-                self._give(stream, row, off, length, segments)
-                return
+        answer = self._claims.ask(head, *self._flows.ports(stream.slot), final=length >= HEAD_LIMIT)
+        if isinstance(answer, tuple):
+            self._claim(stream, *answer, row)
+            self._give(stream, row, off, length, segments)
+            return
+        if answer:
+            stream.head += head
+            stream.head_segments = segments
+            return
         stream.tries -= 1
         if stream.tries <= 0 or stream.shown > TRY_BYTES:
             self._drop(stream, f.T_REFUSED)
@@ -427,33 +395,34 @@ class TcpReassembly:
             if side is not None:
                 self._flush(side, row)
         if connection.owner is not None:
-            self._runs.append(Run(row, stream.slot, connection, stream.side, 0, 0, 0, stream.gap))
-        self._remove(connection)
+            self._runs.append(Run(row, stream.slot, connection, stream.side, 0, 0, 0, stream.gap, last=True))
+        self._remove(connection, ended=True)
 
     def _forget(self, connection: Connection) -> None:
         """Let a connection go, with all that it still waits for; its owner learns of it with the next segment."""
         if connection.owner is not None:
             stream = next(side for side in connection.streams if side is not None)
-            self._over.append(Run(0, stream.slot, connection, stream.side, 0, 0, 0, stream.gap))
-        self._remove(connection)
+            self._over.append(Run(0, stream.slot, connection, stream.side, 0, 0, 0, stream.gap, last=True))
+        self._remove(connection, ended=False)
 
-    def _remove(self, connection: Connection) -> None:
+    def _remove(self, connection: Connection, *, ended: bool) -> None:
+        """Keep nothing of a connection. Of one that ended the kernel learns where its next bytes would be, so that it
+        passes over late copies; one that goes on may be looked at again."""
         for stream in list(connection.streams):
             if stream is not None:
                 self._drop(stream, f.T_FRESH)
+                base = stream.order.next & k.MASK if ended and stream.order is not None else -1
+                self._flows.cells[stream.slot * f.WIDTH + f.TCP_BASE] = base
         self._connections.pop(connection, None)
 
     def _drop(self, stream: Stream, state: int) -> None:
-        """Keep nothing of a direction any more; the kernel knows where its next byte would be."""
+        """Keep nothing of a direction any more."""
         self._no_wait(stream)
         self._streams.pop(stream.slot, None)
-        cells, cell = self._flows.cells, stream.slot * f.WIDTH
-        cells[cell + f.TCP_STATE] = state
+        self._flows.cells[stream.slot * f.WIDTH + f.TCP_STATE] = state
         if stream.order is not None:
             self._pages -= stream.order.pages
             stream.order.clear()
-            if state == f.T_FRESH:
-                cells[cell + f.TCP_BASE] = stream.order.next & k.MASK
         connection = stream.connection
         connection.streams[stream.side] = None
         if connection.owner is None and connection.streams == [None, None]:
@@ -465,9 +434,3 @@ class TcpReassembly:
             stream = self._streams.get(slot)
             if stream is not None:
                 self._forget(stream.connection)
-
-
-def _ask(dissector: BulkDissector) -> Ask:
-    if isinstance(dissector, ClaimsConnections):
-        return dissector.claim_connection
-    return lambda head, sport, dport: dissector.claim_stream(head)

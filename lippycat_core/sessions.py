@@ -14,13 +14,13 @@ import numpy as np
 
 from lippycat_core.batch import Batch
 from lippycat_core.columns import I32
+from lippycat_core.connections import Connection
 from lippycat_core.errors import PluginError
 from lippycat_core.events import Event
 from lippycat_core.flows import FlowTable
 from lippycat_core.interfaces.dissect import Dissector, Run, Segment, Session
 from lippycat_core.kernels import route as k
 from lippycat_core.kernelset import Kernel, KernelSet
-from lippycat_core.reassembly import Connection
 from lippycat_core.routing import ClaimTable
 
 MAX_SESSIONS = 1 << 16
@@ -167,7 +167,7 @@ class Sessions:
                 events += self._gap(connection, run.side, run.gap)
             if run.length:
                 events += self._feed(connection, run.side, bytes(batch.mem[run.off : run.off + run.length]))
-        if not run.length and connection in self._sessions:
+        if run.last and connection in self._sessions:
             events += self._close(connection)
         return events
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from lippycat_core.batch import Batch
 from lippycat_core.columns import ACK, FIN, PSH, RST, SYN
+from lippycat_core.connections import Connection
 from lippycat_core.events import Event
 from lippycat_core.flows import FlowTable
 from lippycat_core.interfaces.dissect import Segment
 from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
-from lippycat_core.reassembly import Connection, TcpReassembly
+from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.testing.conversation import Sent, batches, tcp, udp
 
 SECOND = 1_000_000_000
@@ -106,7 +107,7 @@ def listen(packets: Sequence[Sent], kernels: KernelSet | None = None, capacity: 
             keep.append(run.connection)
             number = known.setdefault(id(run.connection), len(known))
             data = bytes(batch.mem[run.off : run.off + run.length])
-            heard.append(Got(batch.first_record + run.row, number, run.side, data, run.segments, run.gap, not run.length))
+            heard.append(Got(batch.first_record + run.row, number, run.side, data, run.segments, run.gap, run.last))
 
     for batch in batches(kernels, packets, capacity):
         begin = 0
@@ -341,6 +342,42 @@ def test_a_segment_cut_by_the_snap_length_is_a_gap(kernels: KernelSet) -> None:
     assert heard.said(0) == b"HELLO cut[11]next[7]last"
     heard = listen([*shake(), a(1001, b"HELLO"), a(1026, b"last"), a(1016, b"c", wire=10), a(1006, b"b", wire=10)], kernels)
     assert heard.said(0) == b"HELLOb[9]c[9]last"
+
+
+def test_a_cut_is_told_at_once_also_at_the_end_of_the_input(kernels: KernelSet) -> None:
+    heard = listen([*shake(), a(1001, b"HELLO cut", wire=20), b(5001, b"ok")], kernels)
+    assert [(run.record, run.side, run.data, run.gap, run.closed) for run in heard] == [
+        (4, 0, b"HELLO cut", 0, False),
+        (4, 0, b"", 11, False),
+        (5, 1, b"ok", 0, False),
+    ]
+
+
+def test_a_stray_number_ahead_does_not_take_a_live_stream_along(kernels: KernelSet) -> None:
+    talk = [a(1006 + n, b"%d" % (n % 10), ts_ns=SECOND * n) for n in range(700)]
+    heard = listen([*shake(), a(1001, b"HELLO"), a(900_000, b"stray"), *talk], kernels)
+    assert b"".join(run.data for run in heard) == b"HELLO" + b"0123456789" * 70 + b"stray"
+    assert heard.tcp.evicted() == {}
+
+
+def test_a_fin_with_an_old_number_ends_nothing(kernels: KernelSet) -> None:
+    heard = listen([*shake(), a(1001, b"HELLO"), a(900, flags=FIN | ACK), b(5001, flags=FIN | ACK), a(1006, b" on")], kernels)
+    assert heard.said(0) == b"HELLO on"
+    assert heard.ends == []
+
+
+def test_a_connection_that_was_given_up_is_looked_at_again(kernels: KernelSet) -> None:
+    other = [tcp("10.0.1.1:4000", B, 0, b"HELLO", SYN)]
+    again = [a(1006 + 4 * n, b"rest") for n in range(8)]
+    heard = listen([*shake(), a(1001, b"HELLO"), *other, *again, a(1038, b"HELLO again")], kernels, max_connections=1)
+    assert heard.ends == [0, 1]
+    assert [run.data for run in heard if run.data] == [b"HELLO", b"HELLO", b"HELLO again"]
+
+
+def test_an_idle_connection_is_forgotten(kernels: KernelSet) -> None:
+    noise = [udp("10.9.9.9:1", "10.9.9.8:2", ts_ns=10 * SECOND * n) for n in range(1, 700)]
+    heard = listen([*shake(), a(1001, b"HELLO"), *noise], kernels)
+    assert [(run.record, run.closed) for run in heard] == [(4, False), (513, True)]
 
 
 def test_a_number_beyond_every_window_is_not_kept(kernels: KernelSet) -> None:

@@ -78,7 +78,8 @@ class Run:
     off: int
     length: int
     segments: int  # captured segments whose bytes these are
-    gap: int = 0  # bytes missing in front of this run, given up on
+    gap: int = 0  # bytes missing in front of this run, given up on; a run may have a gap and no bytes
+    last: bool = False  # the connection is over: nothing of it follows
 
 
 @dataclass(slots=True)
