@@ -143,7 +143,8 @@ def _message_label(message: Record) -> str:
 def _stream_label(stream: Record) -> str:
     codec = printable(stream.get("codec") or "RTP")
     lost = f", {stream['lost']:,} lost" if stream.get("lost") else ""
-    return f"{codec} {stream['packets']:,} packets{lost}"
+    packets = stream["packets"]
+    return f"{codec} {packets:,} packet{'' if packets == 1 else 's'}{lost}"
 
 
 def draw(messages: Sequence[Record], streams: Sequence[Record], total: int) -> list[str]:

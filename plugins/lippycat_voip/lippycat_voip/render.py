@@ -18,6 +18,7 @@ Piece = tuple[str, str]
 
 STATE_CELLS, CODE_CELLS, CLOCK_CELLS, DURATION_CELLS = 10, 4, 8, 9
 INDENT = 3
+TITLE_CELLS = 12
 
 STATE_STYLES = {
     "ended": "green",
@@ -124,10 +125,10 @@ def _rtcp(rtcp: Record | None) -> Iterator[Piece]:
         yield f"round trip {milliseconds(rtcp['rtt_ms'])}", ""
 
 
-def packed(pieces: Sequence[Piece], total: int) -> list[Text]:
+def packed(pieces: Sequence[Piece], total: int, indent: int = INDENT) -> list[Text]:
     """Pieces joined by commas into as few indented lines of at most `total` cells as hold them; a piece longer than a line
     is cut."""
-    room = max(20, total - INDENT)
+    room = max(20, total - indent)
     lines: list[Text] = []
     used = room
     for text, style in pieces:
@@ -138,68 +139,74 @@ def packed(pieces: Sequence[Piece], total: int) -> list[Text]:
         else:
             if lines and used < room:
                 lines[-1].append(",")
-            lines.append(Text(" " * INDENT, no_wrap=True))
+            lines.append(Text(" " * indent, no_wrap=True))
             text = cut(text, room - 1)
             used = width(text)
         lines[-1].append(text, style)
     return lines
 
 
-def summary_lines(summary: Record, lost: int, expected: int) -> list[Text]:
+def summary_lines(summary: Record, lost: int, expected: int, total: int) -> list[Text]:
     """The end of a run in words. `lost` and `expected` are summed over the streams that were listed."""
-    rows: list[Piece] = [("Packets", _packets(summary))]
-    sip = summary.get("sip") or {}
-    rows.append(("SIP", _sip(sip)))
+    rows = [("Packets", _packets(summary)), ("SIP", _sip(summary.get("sip") or {}))]
     states = summary.get("call_states") or {}
-    rows.append(("Calls", f"{summary.get('calls', 0):,}" + (f": {_tallies(states)}" if states else "")))
+    rows.append(("Calls", [f"{summary.get('calls', 0):,}", *_tallies(states)]))
     if summary.get("dialogs"):
-        rows.append(("Dialogs", f"{summary['dialogs']:,}"))
+        rows.append(("Dialogs", [f"{summary['dialogs']:,}"]))
     media = [f"{summary.get('streams', 0):,}"]
     media += [
         _count(summary.get(field), noun) for field, noun in (("rtp_packets", "RTP packet"), ("rtcp_packets", "RTCP packet"))
     ]
     if expected:
         media.append(f"{lost:,} lost ({100 * lost / expected:.2f} %)")
-    rows.append(("Streams", ", ".join(media)))
+    rows.append(("Streams", media))
     accounting = summary.get("accounting") or {}
     if accounting.get("filtered"):
-        rows.append(("Filtered", f"{accounting['filtered']:,}"))
-    for field in ("dropped", "undecodable"):
-        if accounting.get(field):
-            rows.append((field.capitalize(), f"{sum(accounting[field].values()):,}: {_tallies(accounting[field])}"))
-    if summary.get("evicted"):
-        rows.append(("Evicted", f"{sum(summary['evicted'].values()):,}: {_tallies(summary['evicted'])}"))
-    rows.append(("Time", f"{summary.get('seconds')} s, {summary.get('backend')}"))
-    return [Text.assemble((f"{name:12}", "bold"), value) for name, value in rows]
+        rows.append(("Filtered", [f"{accounting['filtered']:,}"]))
+    left_out = {
+        "dropped": accounting.get("dropped"),
+        "undecodable": accounting.get("undecodable"),
+        "evicted": summary.get("evicted"),
+    }
+    for name, counts in left_out.items():
+        if counts:
+            rows.append((name.capitalize(), [f"{sum(counts.values()):,}", *_tallies(counts)]))
+    rows.append(("Time", [f"{summary.get('seconds') or 0:.2f} s", str(summary.get("backend"))]))
+    return [line for name, parts in rows for line in _titled(name, parts, total)]
 
 
-def _packets(summary: Record) -> str:
-    text = f"{summary.get('packets', 0):,}, {summary.get('bytes', 0):,} bytes"
-    if summary.get("first") is None:
-        return text
-    return f"{text}, {_second(summary['first'])} to {_second(summary['last'])} UTC"
+def _titled(name: str, parts: Sequence[str], total: int) -> list[Text]:
+    """A title and what it says, further lines indented under the first."""
+    lines = packed([(part, "") for part in parts], total, indent=TITLE_CELLS)
+    lines[0] = Text.assemble((f"{name:{TITLE_CELLS}}", "bold"), lines[0][TITLE_CELLS:])
+    return lines
+
+
+def _packets(summary: Record) -> list[str]:
+    parts = [f"{summary.get('packets', 0):,}", f"{summary.get('bytes', 0):,} bytes"]
+    if summary.get("first") is not None:
+        parts.append(f"{_second(summary['first'])} to {_second(summary['last'])} UTC")
+    return parts
 
 
 def _second(stamp: str | None) -> str:
     return str(stamp)[:19].replace("T", " ")
 
 
-def _sip(sip: Record) -> str:
+def _sip(sip: Record) -> list[str]:
     parts = [_count(sip.get("messages"), "message")]
-    for field in ("requests", "responses"):
-        if sip.get(field):
-            parts.append(f"{field} {_tallies(sip[field])}")
     parts += [
         _count(sip[field], noun) for field, noun in (("retransmissions", "retransmission"), ("copies", "copy")) if sip.get(field)
     ]
     if sip.get("malformed"):
         parts.append(f"{sip['malformed']:,} malformed")
-    return "; ".join(parts)
+    return [*parts, *_tallies(sip.get("requests") or {}), *_tallies(sip.get("responses") or {})]
 
 
-def _tallies(counts: Mapping[str, int]) -> str:
+def _tallies(counts: Mapping[str, int]) -> list[str]:
+    """`ended 3`, `failed 1`: the larger first, then by name."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{cut(printable(str(name)), 40)} {count:,}" for name, count in ordered)
+    return [f"{cut(printable(str(name)), 40)}: {count:,}" for name, count in ordered]
 
 
 def _count(count: Any, noun: str) -> str:
@@ -229,13 +236,16 @@ def milliseconds(ms: float | None) -> str | None:
 
 
 def party(end: Record | None) -> str:
-    """Who: the URI without its scheme, else the display name, else a dash."""
+    """Who: the URI without scheme, parameters and headers (RFC 3261, 19.1.1), else the display name, else a dash."""
     if not end:
         return "-"
     uri = end.get("uri")
     if uri:
         scheme, colon, rest = str(uri).partition(":")
-        return printable(rest if colon and scheme.lower() in ("sip", "sips", "tel") else str(uri))
+        if colon and scheme.lower() in ("sip", "sips", "tel"):
+            user, at, host = rest.rpartition("@")
+            return printable(user + at + host.partition(";")[0].partition("?")[0])
+        return printable(str(uri))
     return _text(end.get("display"))
 
 

@@ -94,9 +94,10 @@ class CallScreen:
             messages = self._messages.pop(call["call_id"], [])
             self._held -= len(messages)
             lines += [Text(line, no_wrap=True) for line in ladder.draw(messages, streams, self._total)]
+            lines.append(Text())
         return lines
 
     def _end(self, summary: Record) -> list[Text]:
         lines = [line for stream in self._streams.values() for line in self._loose(stream)]
         self._streams.clear()
-        return [*lines, Text(), *render.summary_lines(summary, self._lost, self._expected)]
+        return [*lines, Text(), *render.summary_lines(summary, self._lost, self._expected, self._total)]

@@ -29,11 +29,11 @@ def test_a_call_its_streams_and_the_summary() -> None:
         "   #5 PCMU/8000, 10.0.0.1:10000 → 10.0.0.2:10002, 490 packets, loss 2.00 % (10), jitter 0.1 ms (max 0.4), 1 reordered",
         "",
         "Packets     510, 108,000 bytes, 2023-11-14 22:13:20 to 2023-11-14 22:13:40 UTC",
-        "SIP         7 messages; requests ACK 1, BYE 1, INVITE 1; responses 200 2, 180 1",
-        "Calls       1: ended 1",
+        "SIP         7 messages, ACK: 1, BYE: 1, INVITE: 1, 200: 2, 180: 1",
+        "Calls       1, ended: 1",
         "Streams     1, 490 RTP packets, 0 RTCP packets, 10 lost (2.00 %)",
-        "Undecodable 3: link_type 3",
-        "Time        0.4 s, pure",
+        "Undecodable 3, link_type: 3",
+        "Time        0.40 s, pure",
     ]
 
 
@@ -85,15 +85,15 @@ def test_the_summary_says_what_was_left_out() -> None:
     accounting = {"captured": 10, "delivered": 4, "filtered": 2, "dropped": {"kernel": 1}, "undecodable": {"link_type": 3}}
     sip = {"messages": 3, "malformed": 2, "retransmissions": 1, "copies": 4}
     text = "\n".join(
-        line.plain for line in render.summary_lines(summary(accounting=accounting, evicted={"calls": 7}, sip=sip), 0, 0)
+        line.plain for line in render.summary_lines(summary(accounting=accounting, evicted={"calls": 7}, sip=sip), 0, 0, 80)
     )
-    for line in ("Filtered    2", "Dropped     1: kernel 1", "Undecodable 3: link_type 3", "Evicted     7: calls 7"):
+    for line in ("Filtered    2", "Dropped     1, kernel: 1", "Undecodable 3, link_type: 3", "Evicted     7, calls: 7"):
         assert line in text
-    assert "3 messages; 1 retransmission; 4 copies; 2 malformed" in text
+    assert "3 messages, 1 retransmission, 4 copies, 2 malformed" in text
 
 
 def test_an_empty_input_has_a_summary_too() -> None:
-    lines = render.summary_lines(summary(packets=0, bytes=0, first=None, last=None, sip={}, calls=0, call_states={}), 0, 0)
+    lines = render.summary_lines(summary(packets=0, bytes=0, first=None, last=None, sip={}, calls=0, call_states={}), 0, 0, 80)
     assert lines[0].plain == "Packets     0, 0 bytes"
 
 
@@ -118,6 +118,7 @@ def test_durations_are_as_short_as_can_be(ms: float | None, text: str | None) ->
     [
         (None, "-"),
         ({"uri": "sips:a@x", "display": "A"}, "a@x"),
+        ({"uri": "sip:a;n=1@x;transport=UDP?h=v", "display": "A"}, "a;n=1@x"),
         ({"uri": "tel:+491234", "display": None}, "+491234"),
         ({"uri": "urn:service:sos", "display": None}, "urn:service:sos"),
         ({"uri": None, "display": "Anna"}, "Anna"),
