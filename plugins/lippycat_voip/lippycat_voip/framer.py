@@ -221,7 +221,7 @@ def claim_stream(head: memoryview) -> bool | None:
     """Whether a TCP direction that shows `head` carries SIP: it begins with a start line as far as one can see, or there
     is a whole one further on (a capture that begins in the middle of a message). None while `head` is too short to tell.
     """
-    data = bytes(head).lstrip(b"\r\n\0 \t")
+    data = bytes(head[:HEADER_LIMIT]).lstrip(b"\r\n\0 \t")
     if _START.match(data) or _START_LINE.search(data):
         return True
     return None if not data or _START_SO_FAR.match(data) else False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,7 +42,7 @@ from lippycat_voip.kernels.sip import parse
 from lippycat_voip.sip import Address, address, q850_cause, text, unfold
 from message_table import TCP, Message, read
 
-from lippycat_core.kernelset import KernelSet
+from lippycat_core.kernelset import Interpreted, KernelSet
 
 MANDATORY = {
     "Via": "SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
@@ -297,6 +299,14 @@ def test_padding_in_front(kernels: KernelSet) -> None:
     m = one(kernels, b"\r\n\r\n\0\0 " + invite())
     assert (m.method, m.malformed, m.whole) == ("INVITE", False, invite())
     assert one(kernels, b"\r\n" * 200 + invite()).method == ""
+
+
+def test_hostile_quotes_cost_no_more_than_others() -> None:
+    data = invite('To: "' + '\\"' * 20_000 + "<sip:x@y>;tag=t", without="To")
+    began = time.process_time()
+    m = one(Interpreted(), data)
+    assert time.process_time() - began < 5
+    assert (m.malformed, m.span(M_TO_TAG)) == (True, b"t")
 
 
 def test_lines_that_are_no_header(kernels: KernelSet) -> None:

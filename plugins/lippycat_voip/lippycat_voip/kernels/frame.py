@@ -10,9 +10,9 @@ from lippycat_voip.columns import M_CONTENT_LENGTH
 from lippycat_voip.kernels.headers import header_field
 from lippycat_voip.kernels.sip import HEADER_LIMIT, empty_line
 from lippycat_voip.kernels.start_line import LONGEST_METHOD, LONGEST_URI, NO_MESSAGE, skip_padding, start_line
-from lippycat_voip.kernels.text import COLON, LF, folded_end, line_end, number, skip_space, trim_space
+from lippycat_voip.kernels.text import COLON, LF, SLASH, SP, folded_end, line_end, number, skip_space, token_end, trim_space
 
-# What `frame` writes: five int64 fields, the first of which is one of the three answers.
+# What `frame` writes: five int64 fields, the first of which is one of the four answers.
 FOUND, BEGIN, BODY, LENGTH, JUNK, OUT_WIDTH = 0, 1, 2, 3, 4, 5
 NOTHING = 0  # padding at most
 MESSAGE = 1  # a header section from BEGIN to BODY, and LENGTH bytes of body behind it
@@ -50,10 +50,14 @@ def frame(slab: U8, begin: int, end: int, out: I64) -> None:
             break
         form, _, _ = start_line(slab, at, stop)
         if form != NO_MESSAGE and not long:
-            body, length = header_section(slab, stop + 1, min(end, at + HEADER_LIMIT))
+            body, length, other = header_section(slab, stop + 1, min(end, at + HEADER_LIMIT))
             if body >= 0:
                 found = MESSAGE
                 break
+            if other >= 0:
+                junk += other - at
+                at = other
+                continue
             if end - at < HEADER_LIMIT:
                 found = PARTIAL
                 break
@@ -66,9 +70,10 @@ def frame(slab: U8, begin: int, end: int, out: I64) -> None:
     out[JUNK] = junk
 
 
-def header_section(slab: U8, begin: int, end: int) -> tuple[int, int]:
-    """Offset of the body behind the header fields at `begin` (-1: no empty line in sight), and the first usable
-    Content-Length (-1: none)."""
+def header_section(slab: U8, begin: int, end: int) -> tuple[int, int, int]:
+    """Offset of the body behind the header fields at `begin` (-1: no empty line in sight), the first usable
+    Content-Length (-1: none), and the offset of a start line among the fields, which makes the section worthless (-1: none).
+    """
     i = begin
     length = -1
     while i < end:
@@ -76,10 +81,16 @@ def header_section(slab: U8, begin: int, end: int) -> tuple[int, int]:
         while i < end and slab[i] != COLON and slab[i] != LF:
             i += 1
         if i >= end:
-            return -1, -1
+            return -1, -1, -1
+        if slab[i] == LF and empty_line(slab, name, i):
+            return i + 1, length, -1
+        after = slab[token_end(slab, name, i)]
+        if after in (SP, SLASH):  # as in a start line, and hardly in front of a colon
+            stop = line_end(slab, i, end)
+            form, _, _ = start_line(slab, name, stop)
+            if stop < end and form != NO_MESSAGE:
+                return -1, -1, name
         if slab[i] == LF:
-            if empty_line(slab, name, i):
-                return i + 1, length
             i += 1
             continue
         field = header_field(slab, name, trim_space(slab, name, i))
@@ -92,4 +103,4 @@ def header_section(slab: U8, begin: int, end: int) -> tuple[int, int]:
             if value == stop:
                 length = given
         i += 1
-    return -1, -1
+    return -1, -1, -1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lippycat_core.columns import U8
 
 HT, LF, CR, SP = 9, 10, 13, 32
-QUOTE, COMMA, COLON, SEMICOLON, LESS, EQUALS, GREATER, BACKSLASH = 0x22, 0x2C, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x5C
+QUOTE, COMMA, SLASH, COLON, SEMICOLON, LESS, EQUALS, GREATER, BACKSLASH = 0x22, 0x2C, 0x2F, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x5C
 
 TOKEN = bytes(byte in b"-.!%*_+`'~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" for byte in range(256))
 """1 for the bytes of a token (RFC 3261, section 25.1)."""
@@ -135,11 +135,13 @@ def parameter(slab: U8, begin: int, end: int, word: bytes) -> tuple[int, int]:
     """
     i = begin
     angle = False
+    quotes = True
     while i < end:
         c = slab[i]
-        if c == QUOTE and not angle:
+        if c == QUOTE and quotes and not angle:
             stop = quoted_end(slab, i, end)
-            i = stop if stop <= end else i + 1
+            quotes = stop <= end
+            i = stop if quotes else i + 1
             continue
         if c == LESS:
             angle = True
