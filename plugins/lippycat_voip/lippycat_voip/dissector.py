@@ -24,7 +24,7 @@ from lippycat_voip.kernels.cells import gather
 from lippycat_voip.kernels.classify import classify
 from lippycat_voip.kernels.collect import E_DST, E_NOW_NS, E_SRC, E_TS_NS, E_WIDTH, collect, ends
 from lippycat_voip.kernels.frame import frame
-from lippycat_voip.kernels.rtcp import reports
+from lippycat_voip.kernels.rtcp import compound, reports
 from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.kernels.sdp import describe
 from lippycat_voip.kernels.sip import parse
@@ -64,12 +64,13 @@ class VoipDissector:
         gather,
         advance,
         reindex,
+        compound,
         reports,
     )
 
     def __init__(self, options: VoipOptions | None = None) -> None:
         options = VoipOptions() if options is None else options
-        self._streams = StreamTable(options.max_streams, self._new_stream, self._evicted_stream, self._rtcp)
+        self._streams = StreamTable(options.max_streams, self._new_stream, self._evicted_stream, self._rtcp, self._rtcp_announced)
         self._media = Media(self._streams)
         self._dialogs = DialogTable(
             self._streams,
@@ -121,6 +122,9 @@ class VoipDissector:
     def _rtcp(self, src: Endpoint, dst: Endpoint) -> None:
         if self._dialogs.filtering:
             self._dialogs.rtcp(src, dst)
+
+    def _rtcp_announced(self, src: Endpoint, dst: Endpoint) -> bool:
+        return bool(self._media.sessions_of_rtcp(src, dst))
 
     # -- rows -------------------------------------------------------------------------------------------------------------
 

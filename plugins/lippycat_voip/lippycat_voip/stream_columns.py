@@ -22,6 +22,7 @@ C_WIDTH = 16
 # where a cell is CELL_RTCP
 C_OFF = 4  # first byte in the slab
 C_CAPLEN = 5  # bytes captured
+C_WIRELEN = 6  # bytes by the UDP length
 
 CELL_RTP, CELL_RTCP = 0, 1
 

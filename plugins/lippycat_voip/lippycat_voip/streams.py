@@ -18,7 +18,7 @@ from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
 from lippycat_voip.codecs import CodecLine, PayloadMap
 from lippycat_voip.dtmf import DigitLog
 from lippycat_voip.kernels.cells import gather
-from lippycat_voip.kernels.rtcp import reports
+from lippycat_voip.kernels.rtcp import compound, reports
 from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.rtcp import ReportBook, low_key
 from lippycat_voip.stream_columns import (
@@ -29,6 +29,7 @@ from lippycat_voip.stream_columns import (
     C_OFF,
     C_TS_NS,
     C_WIDTH,
+    C_WIRELEN,
     CLOSED,
     CONFIRMED,
     EMPTY,
@@ -72,7 +73,7 @@ from lippycat_voip.stream_columns import (
 )
 from lippycat_voip.stream_records import ends, stream_fields
 
-KERNELS: tuple[Kernel, ...] = (gather, advance, reindex, reports)
+KERNELS: tuple[Kernel, ...] = (gather, advance, reindex, compound, reports)
 """What `StreamTable.bind` asks a kernel set for."""
 
 FIRST_ROWS = 256
@@ -87,8 +88,9 @@ class StreamTable:
     """Up to `max_streams` streams by slot number.
 
     `on_new(slot)` is called for each new stream before its first packet is counted, so that `announce` may set its payload
-    map in time (it must not close that one); `on_evict(slot)` before a slot is given up for want of room, while its numbers can
-    still be read; `on_rtcp(src, dst)` with the ends of each RTCP datagram.
+    map in time (it must not close that one); `on_evict(slot)` before a slot is given up for want of room, while its numbers
+    can still be read; `on_rtcp(src, dst)` with the ends of each RTCP datagram. A datagram between ends for which
+    `rtcp_announced(src, dst)` holds need not be an exact compound packet (SRTCP, RFC 5506, senders that pad).
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class StreamTable:
         on_new: Callable[[int], None] | None = None,
         on_evict: Callable[[int], None] | None = None,
         on_rtcp: Callable[[Endpoint, Endpoint], None] | None = None,
+        rtcp_announced: Callable[[Endpoint, Endpoint], bool] | None = None,
         seed: int | None = None,
     ) -> None:
         self.max_streams = max(1, min(max_streams, SLOT_LIMIT - 1))
@@ -105,6 +108,7 @@ class StreamTable:
         self._on_new = on_new
         self._on_evict = on_evict
         self._on_rtcp = on_rtcp
+        self._rtcp_announced = rtcp_announced
         # The hash decides places in the index only, never a result; unknown to whoever sends the packets.
         self._seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed & 0xFFFFFFFF
         rows = min(FIRST_ROWS, self.max_streams)
@@ -131,6 +135,7 @@ class StreamTable:
         self._gather = kernels[gather]
         self._advance = kernels[advance]
         self._reindex = kernels[reindex]
+        self._is_compound = kernels[compound]
         self._read_reports = kernels[reports]
         self._view_tables()
 
@@ -242,6 +247,9 @@ class StreamTable:
     def _take_rtcp(self, cell: int) -> None:
         c: list[int] = self._cells[cell * C_WIDTH : (cell + 1) * C_WIDTH].tolist()
         src, dst, _ = ends(c[C_KEY : C_KEY + KEY_WORDS])
+        exact = self._is_compound(self._slab, c[C_OFF], c[C_CAPLEN], c[C_WIRELEN])
+        if not exact and (self._rtcp_announced is None or not self._rtcp_announced(src, dst)):
+            return
         self.rtcp_packets += 1
         count = self._read_reports(self._slab, c[C_OFF], c[C_CAPLEN], self._report_view)
         said = self._report_rows[: count * R_WIDTH].reshape(-1, R_WIDTH).tolist()

@@ -35,9 +35,9 @@ SR = rtcp_packet(SENDER_REPORT, SSRC, report_block(7), ntp=0x11112222)
 RR = rtcp_packet(RECEIVER_REPORT, 7, report_block(SSRC))
 
 
-def count(data: bytes, caplen: int | None = None, reduced: int = 0) -> int:
+def count(data: bytes, caplen: int | None = None) -> int:
     slab = Interpreted().view(np.frombuffer(data + bytes(1), np.uint8))
-    return compound(slab, 0, len(data) if caplen is None else caplen, len(data), reduced)
+    return compound(slab, 0, len(data) if caplen is None else caplen, len(data))
 
 
 def test_compound_packets() -> None:
@@ -66,9 +66,7 @@ def test_no_compound_packet(data: bytes) -> None:
     assert count(data) == 0
 
 
-def test_reduced_size_and_snap_length() -> None:
-    assert count(SDES, reduced=1) == 1
-    assert count(BYE + SDES, reduced=1) == 2
+def test_snap_length() -> None:
     assert count(SR + SDES, caplen=len(SR) + 2) == 1
     assert count(SR + SDES, caplen=20) == 1
 
@@ -95,7 +93,7 @@ def test_random_reports_stay_inside(data: bytes, head: bytes) -> None:
     slab = Interpreted().view(np.frombuffer(head + data + b"\0", np.uint8))
     out = np.zeros(4 * R_WIDTH, np.int64)
     assert 0 <= reports(slab, 0, len(head + data), Interpreted().view(out)) <= 4
-    assert compound(slab, 0, len(head + data), len(head + data), 1) >= 0
+    assert compound(slab, 0, len(head + data), len(head + data)) >= 0
 
 
 def both_ways(kernels: KernelSet, reports_after: list[Datagram], codecs: tuple[tuple[int, str, int], ...] = ()) -> StreamTable:
@@ -138,8 +136,24 @@ def test_no_reports_is_none(kernels: KernelSet) -> None:
 def test_every_datagram_is_told(kernels: KernelSet) -> None:
     told: list[tuple[object, object]] = []
     table = StreamTable(on_rtcp=lambda src, dst: told.append((src, dst)))
-    follow(table, [rtcp(SR, 0), rtcp(BYE, 1, BOB_RTCP, ALICE_RTCP)], kernels)
+    follow(table, [rtcp(SR, 0), rtcp(RR + BYE, 1, BOB_RTCP, ALICE_RTCP)], kernels)
     assert told == [(ALICE_RTCP, BOB_RTCP), (BOB_RTCP, ALICE_RTCP)]
+
+
+def test_only_sdp_makes_rtcp_of_what_does_not_add_up(kernels: KernelSet) -> None:
+    """Two bytes too many, a reduced-size packet (RFC 5506), SRTCP: RTCP where SDP announced it, else nothing known."""
+    odd = [rtcp(SR + b"\0\0", 0), rtcp(BYE, 1), rtcp(SR + b"\x80\0\0\x01" + b"a" * 10, 2)]
+    table = StreamTable()
+    follow(table, [*speech(4), *odd, rtcp(SR, 3)], kernels)
+    assert table.rtcp_packets == 1
+    asked: list[tuple[object, object]] = []
+    table = StreamTable(rtcp_announced=lambda src, dst: asked.append((src, dst)) is None)
+    follow(table, [*speech(4), *odd, rtcp(SR, 3)], kernels)
+    assert table.rtcp_packets == 4
+    assert asked == [(ALICE_RTCP, BOB_RTCP)] * 3
+    reported = table.record(0)["rtcp"]
+    assert isinstance(reported, dict)
+    assert reported["sr"] == 3
 
 
 def test_round_trip_from_the_probe(kernels: KernelSet) -> None:

@@ -51,7 +51,7 @@ def datagrams(path: Path) -> Iterator[Datagram]:
         ip, udp = packet[inet.IP], packet[inet.UDP]
         payload = bytes(udp.payload)[: max(0, (udp.len or 8) - 8)]
         slab = Interpreted().view(np.frombuffer(payload + b"\0", np.uint8))
-        kind = K_RTCP if compound(slab, 0, len(payload), len(payload), 0) else K_RTP
+        kind = K_RTCP if compound(slab, 0, len(payload), len(payload)) else K_RTP
         yield Datagram(payload, int(packet.time * 10**9), end(ip.src, udp.sport), end(ip.dst, udp.dport), kind)
 
 

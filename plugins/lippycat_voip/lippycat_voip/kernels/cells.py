@@ -20,6 +20,7 @@ from lippycat_voip.stream_columns import (
     C_TS_NS,
     C_TYPE,
     C_WIDTH,
+    C_WIRELEN,
     CELL_RTCP,
     CELL_RTP,
 )
@@ -111,6 +112,7 @@ def gather(
             cells[c + C_KIND] = CELL_RTCP
             cells[c + C_OFF] = off
             cells[c + C_CAPLEN] = caplen
+            cells[c + C_WIRELEN] = transport.pay_wire[row]
         src2 = net.src2[row] + 0
         src3 = net.src3[row] + 0
         dst2 = net.dst2[row] + 0

@@ -78,15 +78,9 @@ def rtp_or_rtcp(slab: U8, off: int, size: int, wire: int) -> int:
 
 
 def is_rtcp(slab: U8, off: int, size: int, wire: int) -> bool:
-    """Whether the datagram is RTCP packets and nothing else: their lengths add up (RFC 3550, 6.1; RFC 5506)."""
-    at = 0
-    while at + 4 <= size:
-        if u8(slab, off + at) & 0xC0 != 0x80 or u8(slab, off + at + 1) < 192 or u8(slab, off + at + 1) > 223:
-            return False
-        at += 4 + 4 * be16(slab, off + at + 2)
-    if size < wire:  # the snap length took the rest: what is there fits
-        return at <= wire and at >= RTCP_HEADER
-    return at == wire and at >= RTCP_HEADER
+    """Whether the first RTCP packet has a sender and fits the datagram. Whether all packets add up to it, which only matters
+    where no SDP announced RTCP (SRTCP and some senders have more behind them), is told where streams are known."""
+    return size >= RTCP_HEADER and RTCP_HEADER <= 4 + 4 * be16(slab, off + 2) <= wire
 
 
 def binary(slab: U8, off: int, size: int, wire: int) -> int:

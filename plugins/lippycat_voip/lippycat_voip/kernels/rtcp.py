@@ -26,10 +26,10 @@ SENDER_INFO = 20  # bytes between an SR's SSRC and its blocks (RFC 3550, 6.4.1)
 BLOCK_SIZE = 24
 
 
-def compound(slab: U8, off: int, caplen: int, wirelen: int, reduced: int) -> int:
+def compound(slab: U8, off: int, caplen: int, wirelen: int) -> int:
     """The number of RTCP packets in a datagram, 0 where it is none (RFC 3550, A.2): version 2, types 200 to 207, lengths
-    that add up exactly to the datagram, padding in the last one only, an SR or RR first unless `reduced` is 1 (RFC 5506).
-    What the snap length cut off is believed."""
+    that add up exactly to the datagram, padding in the last one only, an SR or RR first. What the snap length cut off is
+    believed."""
     at = 0
     packets = 0
     if wirelen < 8 or caplen < 8:
@@ -43,7 +43,7 @@ def compound(slab: U8, off: int, caplen: int, wirelen: int, reduced: int) -> int
         kind = u8(slab, off + at + 1)
         if first >> 6 != 2 or kind < FIRST_TYPE or kind > LAST_TYPE:
             return 0
-        if packets == 0 and reduced == 0 and kind > RR:
+        if packets == 0 and kind > RR:
             return 0
         size = 4 + 4 * be16(slab, off + at + 2)
         if first & 0x20 and at + size != wirelen:
