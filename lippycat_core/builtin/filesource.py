@@ -92,7 +92,6 @@ class FileSource:
         window.enter(room.mem)
         begin = window.offset
         rows = 0
-        has_read = False
         while not self._ended:
             now = self._format.walk(room, rows, self._record)
             self._record += now - rows
@@ -104,12 +103,13 @@ class FileSource:
                 self._block()
             elif stop != walk.NEED:
                 self._fail("corrupt", _FAULTS[stop].format(int(state[walk.W_VALUE])), window.offset)
-            elif (rows and has_read) or not self._input.wait(0 if rows else timeout_ms):
+            elif rows and (2 * rows >= room.rows or 2 * window.end >= room.nbytes):
+                break  # half full is enough: the rest would come in small reads
+            elif not self._input.wait(0 if rows else timeout_ms):
                 break
             else:
                 if not rows:
                     window.to_front()
-                has_read = True
                 self._ended = window.read(self._read_size(room.rows - rows), room.nbytes) == 0
                 if self._ended and (window.left or self._input.problem):
                     self._fail("truncated", f"the file ends {window.left} bytes into it", window.offset)

@@ -41,6 +41,11 @@ class Window:
         return self._slab_offset + self._fields[W_POS]
 
     @property
+    def end(self) -> int:
+        """End in the slab of the bytes that were read."""
+        return self._fields[W_END]
+
+    @property
     def left(self) -> int:
         """Bytes that were read and are not used."""
         return self._fields[W_END] - self._fields[W_POS]
