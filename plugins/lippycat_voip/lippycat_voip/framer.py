@@ -7,7 +7,6 @@ records. Order, loss and retransmission of segments are the core's; what a messa
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -55,10 +54,6 @@ _START_SO_FAR = re.compile(
 )
 
 
-class _Connection(Protocol):
-    state: list[Any]
-
-
 class _Direction:
     """What waits for more bytes of one direction."""
 
@@ -100,10 +95,10 @@ class Framer:
         """Append six ints (`SP_` fields) to `spans` for each message that `run` completes.
 
         The offsets are into `batch`'s slab, which may have grown (and its views with it). A gap behind a complete header
-        section gives the message as far as it came, its SP_WIRE_LEN longer than its SP_LEN; behind anything less, it
-        gives nothing.
+        section gives the message as far as it came, its SP_WIRE_LEN longer than its SP_LEN (the snap length cuts segments
+        so); a gap behind anything less, and the end of the connection, give nothing.
         """
-        sides = cast(_Connection, run.connection).state
+        sides = run.connection.state
         direction = sides[run.side]
         if direction is None:
             direction = sides[run.side] = _Direction()
@@ -144,6 +139,8 @@ class Framer:
             spans += (run.row, TCP, begin, stop - begin, stop - begin, segments)
             segments = run.segments
             at = stop
+        if run.last and direction.held:
+            self._drop(direction)
 
     def _resume(self, batch: Batch, run: Run, direction: _Direction, at: int, spans: list[int]) -> tuple[int, int, int]:
         """Join the run's bytes from `at` on to what is held. Returns the range of the slab to go on with, empty where more

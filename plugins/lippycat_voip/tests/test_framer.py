@@ -32,7 +32,9 @@ BYE = message("BYE sip:bob@example.com SIP/2.0", "Call-ID: 1@a").replace(b"\r\n"
 
 @dataclass
 class Connection:
+    owner: object = None
     state: list[Any] = field(default_factory=lambda: [None, None])
+    ends: list[Any] = field(default_factory=list)
 
 
 @dataclass
@@ -45,13 +47,13 @@ class Direction:
     messages: list[bytes] = field(default_factory=list)
     spans: list[tuple[int, ...]] = field(default_factory=list)
 
-    def feed(self, *segments: bytes, gap: int = 0, side: int = 0) -> None:
+    def feed(self, *segments: bytes, gap: int = 0, side: int = 0, last: bool = False) -> None:
         batch = Batch(self.kernels)
         spans: list[int] = []
         off = 0
         for row, data in enumerate(segments):
             batch.mem[off : off + len(data)] = data
-            self.framer.feed(batch, Run(row, 0, self.connection, side, off, len(data), 1, gap), spans)
+            self.framer.feed(batch, Run(row, 0, self.connection, side, off, len(data), 1, gap, last), spans)
             off += len(data)
             gap = 0
         for base in range(0, len(spans), SP_WIDTH):
@@ -102,7 +104,6 @@ JUNK = [
     b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
     b"INVITE sip:x SIP/3.0\r\n\r\n",
     b"a: b\n\n\n",
-    b"BYE sip:x SIP/2.0\r\nl: 9\r\n",
 ]
 
 
@@ -220,6 +221,23 @@ def test_two_gaps_in_a_body(kernels: KernelSet) -> None:
     d.feed(big[1600:1700], gap=100)
     d.feed(big[2700:] + ACK, gap=1000)
     assert d.messages == [big[:1500], ACK]
+
+
+def test_gap_without_bytes(kernels: KernelSet) -> None:
+    d = direction(kernels)
+    d.feed(INVITE[:-4])
+    d.feed(b"", gap=4, last=True)
+    assert d.messages == [INVITE[:-4]]
+    assert (d.spans[0][SP_LEN], d.spans[0][SP_WIRE_LEN]) == (len(INVITE) - 4, len(INVITE))
+    assert d.framer.unfinished == 0
+
+
+@pytest.mark.parametrize("cut", [30, -4])
+def test_what_is_unfinished_at_the_end_is_no_message(kernels: KernelSet, cut: int) -> None:
+    d = direction(kernels)
+    d.feed(OK + INVITE[:cut], last=True)
+    assert d.messages == [OK]
+    assert (d.framer.dropped, d.framer.unfinished) == (1, 0)
 
 
 def test_gap_in_a_header_section_drops_it(kernels: KernelSet) -> None:
