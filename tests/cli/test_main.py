@@ -81,7 +81,10 @@ def test_help_and_version_end_with_0(line: str, capsys: pytest.CaptureFixture[st
 
 def test_help_imports_nothing_heavy() -> None:
     heavy = ["numpy", "numba", "pydantic", "rich", "yaml", "scapy", "stevedore", "pluggy", "pcapy"]
-    script = f"import sys; from lippycat_core.cli.main import run; run(['--help']); sys.exit(str([m for m in {heavy} if m in sys.modules]))"
+    script = (
+        "import sys\nfrom lippycat_core.cli.main import run\nrun(['--help'])\n"
+        f"sys.exit(str([name for name in {heavy} if name in sys.modules]))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == "[]"
     assert "sniff" in done.stdout

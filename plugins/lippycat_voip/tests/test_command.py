@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LC = Path(sys.executable).with_name("lc")
+pytestmark = pytest.mark.skipif(not LC.exists(), reason="no lc beside the interpreter: install lippycat-core")
+
+CALLS = "NormB-sipnab__sip-rtp-g711.pcap"
+
+
+def lc(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(LC), "sniff", "voip", *map(str, args)], capture_output=True, text=True, check=False, timeout=60)
+
+
+def records(done: subprocess.CompletedProcess[str], name: str) -> list[dict[str, Any]]:
+    assert done.returncode == 0, done.stderr
+    return [record for line in done.stdout.splitlines() if (record := json.loads(line))["record"] == name]
+
+
+@pytest.fixture
+def calls(captures: Path) -> Path:
+    return captures / CALLS
+
+
+def test_files_are_arguments_or_options(calls: Path) -> None:
+    by_argument, by_option = lc(calls), lc("-r", calls)
+    assert by_argument.stderr == ""
+    assert records(by_argument, "call") == records(by_option, "call")
+    assert len(records(by_argument, "call")) == 2
+
+
+def test_without_a_file_it_says_what_to_do() -> None:
+    done = lc()
+    assert done.returncode == 2
+    assert done.stderr == "lc: nothing to read: name a capture file with `lc sniff voip -r FILE` (- is standard input)\n"
+
+
+def test_messages_are_asked_for(calls: Path) -> None:
+    assert records(lc(calls), "message") == []
+    messages = records(lc(calls, "--messages"), "message")
+    assert len(messages) == 10
+    assert [message["ns"] for message in messages] == sorted(message["ns"] for message in messages)
+
+
+def test_one_call_is_kept(calls: Path) -> None:
+    kept = lc(calls, "--call", "1-1968@10.0.2.20")
+    assert [call["call_id"] for call in records(kept, "call")] == ["1-1968@10.0.2.20"]
+    assert {stream["call_id"] for stream in records(kept, "stream")} == {"1-1968@10.0.2.20"}
+
+
+@pytest.mark.parametrize(("spelling", "found"), [("sipp", 2), ("nobody", 0), ("s*p", 2), ("nobody,test", 2)])
+def test_users_choose_calls(calls: Path, spelling: str, found: int) -> None:
+    assert len(records(lc(calls, "--sip-user", spelling), "call")) == found
+    assert len(records(lc(calls, "--sipuser=" + spelling), "call")) == found
+
+
+def test_users_come_from_a_file(calls: Path, tmp_path: Path) -> None:
+    users = tmp_path / "users.txt"
+    users.write_text("# who we look for\nnobody\n\nsipp\n")
+    assert len(records(lc(calls, "--sip-user-file", users), "call")) == 2
+    missing = lc(calls, "--sip-user-file", tmp_path / "gone.txt")
+    assert missing.returncode == 2
+    assert "gone.txt" in missing.stderr
+    assert missing.stderr.count("\n") == 1
+
+
+def test_the_heuristic_can_be_hidden(captures: Path) -> None:
+    lone = captures / "SIPp-sipp__dtmf_2833_pound.pcap"
+    assert len(records(lc(lone), "stream")) == 1
+    for off in ("--no-rtp-heuristic", "--rtp-heuristic=false"):
+        assert records(lc(lone, off), "stream") == []
+
+
+def test_text_reads_well_in_a_pipe(calls: Path) -> None:
+    done = lc(calls, "--format", "text")
+    assert done.stdout.startswith("STATE      CODE START")
+    assert "\x1b" not in done.stdout
+    assert "Calls       2, active: 1, ended: 1" in done.stdout
+
+
+def test_a_ladder_is_drawn_of_one_call(calls: Path) -> None:
+    done = lc(calls, "--format", "text", "--call", "1-1966@10.0.2.20")
+    assert "── INVITE (SDP) ──" in done.stdout
+    assert "══ PCMU 425 packets ══" in done.stdout
+
+
+@pytest.mark.parametrize("options", [["--threads", "2"], ["--batch-packets", "1"], ["--batch-packets", "7"]])
+def test_results_do_not_depend_on_how_they_were_made(calls: Path, options: list[str]) -> None:
+    plain, other = lc(calls, "--messages"), lc(calls, "--messages", *options)
+    for name in ("call", "stream", "message"):
+        assert records(plain, name) == records(other, name)
