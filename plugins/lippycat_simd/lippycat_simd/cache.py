@@ -106,12 +106,22 @@ class KernelCache:
         os.replace(file.name, folder / (FAILED if failure else READY))
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep two processes from doing the same work; where the file system knows no locks both do it, unharmed."""
-        with open(self.root / "lock", "w") as file:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def claim(self, kernel: Kernel, *, wait: bool) -> Iterator[bool]:
+        """Whether this process may compile the kernel; False while another does, unless it is to `wait` for that.
+
+        A claim ends with its process. Where the file system knows no locks everybody compiles, which does no harm.
+        """
+        folder = self.folder(kernel)
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            except OSError:
+                pass
+            yield True
 
     def prune(self) -> None:
         """Remove all but the newest digests of each kernel."""

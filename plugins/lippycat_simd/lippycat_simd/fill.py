@@ -1,4 +1,4 @@
-"""The child process that fills the cache: `python -m lippycat_simd.fill`, its job as JSON on standard input.
+"""What a child process that fills the cache does: `python -m lippycat_simd.fill`, its job as JSON on standard input.
 
 It runs beside a capture's analysis, so it is nice, and what it has finished stays when it is ended early.
 """
@@ -9,42 +9,69 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lippycat_core.kernelset import Kernel
 from lippycat_simd.cache import KernelCache
+from lippycat_simd.kernels import CompiledKernels
+
+Wanted = tuple[str, str, str]
+"""A kernel's module, its name there, and the name of its folder in the cache."""
 
 NICENESS = 10
 
 
-def job(root: Path, kernels: list[Callable[..., Any]]) -> str:
-    """The text that a child with this job reads: where modules and the cache lie, and which kernels are wanted."""
-    wanted = [(kernel.__module__, kernel.__qualname__, KernelCache(root).folder(kernel).name) for kernel in kernels]
-    return json.dumps({"path": [entry for entry in sys.path if entry], "root": str(root), "kernels": wanted})
+def fill(cache: KernelCache, wanted: Sequence[Wanted]) -> list[str]:
+    """Compile what is missing and give the reasons, a line each, of what could not be compiled.
 
-
-def fill(cache: KernelCache, wanted: list[tuple[str, str, str]]) -> list[str]:
-    """Compile what is missing and give the reasons, a line each, of what could not be compiled."""
-    from lippycat_simd.kernels import CompiledKernels
-
+    Each kernel is claimed before it is compiled, so that several children share the work. A second round waits for what
+    others had claimed, and does what they have left.
+    """
     compiled = CompiledKernels(cache)
-    problems: list[str] = []
+    kernels: dict[str, Kernel] = {}
+    problems: dict[str, str] = {}
     for module, qualname, folder in wanted:
-        kernel: Any = importlib.import_module(module)
-        for part in qualname.split("."):
-            kernel = getattr(kernel, part)
-        if cache.folder(kernel).name != folder:
-            problems.append(f"{module}.{qualname}: its source was edited during the run; the next run compiles it")
-        elif not cache.has(kernel):
-            try:
-                compiled[kernel]
-            except (OSError, MemoryError) as error:  # a full disk, say: the next run may have more luck
-                problems.append(f"{module}.{qualname}: {one_line(error)}")
-            except Exception as error:
-                problems.append(f"{module}.{qualname}: {one_line(error)}")
-                cache.mark(kernel, problems[-1])
-    return problems
+        name = f"{module}.{qualname}"
+        try:
+            kernels[name] = _import(module, qualname)
+            if cache.folder(kernels[name]).name != folder:
+                raise ImportError("its source was edited during the run; the next run compiles it")
+        except Exception as error:
+            problems[name] = one_line(error)
+            kernels.pop(name, None)
+    for wait in (False, True):
+        for name, kernel in kernels.items():
+            if cache.has(kernel) or name in problems:
+                continue
+            with cache.claim(kernel, wait=wait) as ours:
+                problem = _compile(cache, compiled, kernel) if ours else ""
+            if problem:
+                problems[name] = problem
+    return [f"{name}: {problem}" for name, problem in problems.items()]
+
+
+def _import(module: str, qualname: str) -> Kernel:
+    found: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    kernel: Kernel = found
+    return kernel
+
+
+def _compile(cache: KernelCache, compiled: CompiledKernels, kernel: Kernel) -> str:
+    """Why it failed, or nothing."""
+    if cache.failure(kernel):
+        return cache.failure(kernel)
+    try:
+        compiled[kernel]
+    except (OSError, MemoryError) as error:  # a full disk, say: the next run may have more luck
+        return one_line(error)
+    except Exception as error:
+        cache.mark(kernel, one_line(error))
+        return one_line(error)
+    return ""
 
 
 def one_line(error: Exception) -> str:
@@ -59,9 +86,8 @@ def main() -> int:
     sys.path.extend(entry for entry in task["path"] if entry not in sys.path)
     os.nice(NICENESS)
     cache = KernelCache(Path(task["root"]))
-    with cache.lock():
-        problems = fill(cache, task["kernels"])
-        cache.prune()
+    problems = fill(cache, task["kernels"])
+    cache.prune()
     print("\n".join(problems), file=sys.stderr)
     return 1 if problems else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,8 +12,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from lippycat_simd import background, fill
 from lippycat_simd import compiler as compiler_module
-from lippycat_simd import fill
 from lippycat_simd.background import SimdCompiler
 from lippycat_simd.cache import KernelCache
 from lippycat_simd.compiler import SimdProvider
@@ -58,6 +59,12 @@ def test_the_provider_needs_numba_and_does_not_import_it(tmp_path: Path, monkeyp
     assert opened.cache.root == tmp_path / "here"
     monkeypatch.setattr(compiler_module, "find_spec", lambda name: None)
     assert (provider.probe().fits, provider.probe().reason) == (False, "numba is not installed: pip install numba")
+
+
+@pytest.fixture(autouse=True)
+def one_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many cores the machine has."""
+    monkeypatch.setattr(background, "MOST_CHILDREN", 1)
 
 
 def test_cold_the_child_fills_the_cache_and_warm_nothing_is_compiled(module: Make, cache: KernelCache) -> None:
@@ -122,11 +129,37 @@ def test_two_children_at_once_fill_one_cache(module: Make, cache: KernelCache) -
     wait(second, kernels)
     assert second.load(kernels)[made.twice](21) == 42
     for compiler in (first, second):
-        child = compiler._child
-        assert child is not None
-        assert child.wait(30) == 0
+        assert [child.wait(30) for child in compiler._children] == [0]
         compiler.close()
         assert compiler.problem() == ""
+
+
+def test_children_of_one_run_share_the_work(module: Make, cache: KernelCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "MOST_CHILDREN", 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)))
+    made = module("".join(f"def kernel{i}(x: int) -> int: return x + {i}\n" for i in range(6)))
+    kernels = [getattr(made, f"kernel{i}") for i in range(6)]
+    compiler = SimdCompiler(cache)
+    compiler.start(kernels)
+    assert len(compiler._children) == 3
+    wait(compiler, kernels)
+    assert [child.wait(30) for child in compiler._children] == [0, 0, 0]
+    assert compiler.ready(kernels)
+    compiled = compiler.load(kernels)
+    assert [compiled[kernel](1) for kernel in kernels] == [1, 2, 3, 4, 5, 6]
+    compiler.close()
+
+
+def test_a_claim_of_another_is_respected_and_ends_with_it(module: Make, cache: KernelCache) -> None:
+    made = module(KERNELS)
+    with cache.claim(made.twice, wait=False) as ours:
+        assert ours
+        with KernelCache(cache.root).claim(made.twice, wait=False) as theirs:
+            assert not theirs
+        with cache.claim(made.total, wait=False) as other:
+            assert other
+    with cache.claim(made.twice, wait=True) as again:
+        assert again
 
 
 def test_a_kernel_that_cannot_be_compiled_is_named_and_not_tried_again(module: Make, cache: KernelCache) -> None:
@@ -142,7 +175,7 @@ def test_a_kernel_that_cannot_be_compiled_is_named_and_not_tried_again(module: M
     again = SimdCompiler(KernelCache(cache.root))
     again.start([made.wrong])
     assert f"{made.__name__}.wrong: TypingError" in again.problem()
-    assert again._child is None
+    assert again._children == []
     with pytest.raises(PluginError, match=r"compiler simd: .*wrong: TypingError"):
         again.load([made.wrong])
 
@@ -160,9 +193,9 @@ def test_a_child_that_dies_is_a_reason(module: Make, cache: KernelCache) -> None
     made = module(KERNELS)
     compiler = SimdCompiler(cache)
     compiler.start([made.twice])
-    assert compiler._child is not None
-    compiler._child.kill()
-    compiler._child.wait()
+    (child,) = compiler._children
+    child.kill()
+    child.wait()
     assert compiler.problem() == "the compiling child ended with code -9"
     assert not compiler.ready([made.twice])
     compiler.close()
@@ -172,8 +205,7 @@ def test_close_ends_the_child_and_keeps_what_is_done(module: Make, cache: Kernel
     made = module(KERNELS)
     compiler = SimdCompiler(cache)
     compiler.start([made.twice, made.total])
-    child = compiler._child
-    assert child is not None
+    (child,) = compiler._children
     begin = time.monotonic()
     compiler.close()
     compiler.close()
@@ -208,7 +240,7 @@ def test_an_edit_while_the_child_starts_is_not_marked(module: Make, cache: Kerne
     made = module(KERNELS)
     wanted = [(made.__name__, "twice", "some.other-digest"), (made.__name__, "total", cache.folder(made.total).name)]
     problems = fill.fill(cache, wanted)
-    assert problems == [f"{made.__name__}.twice: its source was edited during the run; the next run compiles it"]
+    assert problems == [f"{made.__name__}.twice: ImportError: its source was edited during the run; the next run compiles it"]
     assert not cache.has(made.twice)
     assert cache.has(made.total)
 
