@@ -1,7 +1,7 @@
 """Settings: which there are, what they may be, and where each value came from.
 
 The command line wins over the environment, that over the configuration file, that over the default. A plugin adds a section
-of its own with a dataclass that an entry point of `lippycat.settings` names (writing-plugins has an example): defaults from
+of its own with a dataclass that an entry point of `lippycat.settings` names: defaults from
 its fields, ranges and units from their metadata (`low`, `high`, `unit`: "duration" or "size").
 """
 
