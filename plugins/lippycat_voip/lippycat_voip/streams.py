@@ -6,6 +6,7 @@ streams, RTCP, events). Which call a stream belongs to is not its business.
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Callable, Iterator
 
@@ -122,6 +123,7 @@ class StreamTable:
         self._maps = [PayloadMap()]
         self._map_ids: dict[tuple[CodecLine, ...], int] = {(): 0}
         self._map_cells: I64 = np.array(self._maps[0].cells(), np.int64)
+        self._candidates: list[tuple[int, int, int]] = []  # heap: when idle for too long, record, slot; looked at again then
         self._digits: dict[int, DigitLog] = {}
         self._reports = ReportBook(self.key, self._low_key)
         self._slab: U8 = np.zeros(0, np.uint8)
@@ -227,6 +229,7 @@ class StreamTable:
 
     def _begin(self, slot: int) -> None:
         self._reports.add(slot)
+        heapq.heappush(self._candidates, (self.first_ns(slot) + CANDIDATE_IDLE_NS, self.record_id(slot), slot))
         if self._on_new is not None:
             self._on_new(slot)
 
@@ -367,14 +370,19 @@ class StreamTable:
 
     def sweep(self, now_ns: int) -> list[int]:
         """Release what was neither announced nor confirmed and has been idle for 32 s of packet time; those slots."""
-        rows = self._top[H_ROWS]
-        flags = self._state[S_FLAGS : rows * S_WIDTH : S_WIDTH]
-        last_ns = self._state[S_LAST_NS : rows * S_WIDTH : S_WIDTH]
-        lone = flags & (IN_USE | ANNOUNCED | CONFIRMED) == IN_USE
-        slots: list[int] = np.flatnonzero(lone & (last_ns < now_ns - CANDIDATE_IDLE_NS)).tolist()
-        for slot in slots:
-            self.release(slot)
-        return slots
+        mem, swept = self._mem, []
+        while self._candidates and self._candidates[0][0] < now_ns:
+            _, record, slot = heapq.heappop(self._candidates)
+            at = slot * S_WIDTH
+            if mem[at + S_RECORD] != record or mem[at + S_FLAGS] & (IN_USE | ANNOUNCED | CONFIRMED) != IN_USE:
+                continue  # released, or listed by now
+            due_ns = mem[at + S_LAST_NS] + CANDIDATE_IDLE_NS
+            if due_ns < now_ns:
+                self.release(slot)
+                swept.append(slot)
+            else:
+                heapq.heappush(self._candidates, (due_ns, record, slot))
+        return swept
 
     def _evict(self) -> None:
         """Give up the oldest: candidates first, then closed streams, then the others, each by last packet."""
@@ -385,7 +393,12 @@ class StreamTable:
         order = np.lexsort((np.arange(rows), last_ns, rank))
         spare = min(self.max_streams // EVICTED_SHARE, int(np.count_nonzero(rank < 2)))
         for slot in order[: max(1, spare or self.max_streams // LIVE_SHARE)].tolist():
+            if not self._mem[slot * S_WIDTH + S_FLAGS] & IN_USE:
+                continue  # released by the owner along with one before
             if self._on_evict is not None:
                 self._on_evict(slot)
             self.release(slot)
             self.evicted += 1
+        if len(self._candidates) > 2 * self.max_streams:
+            self._candidates = [due for due in self._candidates if self._mem[due[2] * S_WIDTH + S_RECORD] == due[1]]
+            heapq.heapify(self._candidates)

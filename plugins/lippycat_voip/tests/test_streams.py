@@ -452,6 +452,9 @@ def test_lone_candidates_stay_bounded(kernels: KernelSet) -> None:
     follow(table, [rtp(1, 0, i, ssrc=i, src=end("10.0.0.1", 1024 + i)) for i in range(3000)], kernels, cut=500)
     assert len(table) <= 64
     assert table.evicted == 3000 - len(table)
+    kept = len(table)
+    assert len(table.sweep(START_NS + 10**12)) == kept
+    assert table.sweep(START_NS + 2 * 10**12) == []
 
 
 def test_maps_are_interned_and_bounded() -> None:
@@ -470,3 +473,30 @@ def test_interpreted_table_can_be_bound_again(kernels: KernelSet) -> None:
     follow(table, speech(20), Interpreted())
     follow(table, speech(20, first=1020, ts=5000 + 3200, ms=400), kernels)
     assert records(table) == [one_stream(speech(40), kernels)]
+
+
+def test_sweep_looks_again_at_what_goes_on(kernels: KernelSet) -> None:
+    """A candidate that speaks every 20 s stays; one whose slot was taken over by another stream is not mistaken for it."""
+    table = StreamTable()
+    follow(table, [rtp(1, 0, 0, ssrc=1), rtp(1, 0, 0, ssrc=2)], kernels)
+    table.release(1)
+    follow(table, [rtp(9, 0, 20_000, ssrc=1), rtp(1, 0, 31_000, ssrc=3)], kernels)
+    assert table.key(1)[2] == 3
+    assert table.sweep(START_NS + 33_000_000_000) == []
+    assert table.sweep(START_NS + 53_000_000_000) == [0]
+    assert table.sweep(START_NS + 64_000_000_000) == [1]
+    assert len(table) == 0
+
+
+def test_an_owner_may_release_more_than_is_evicted(kernels: KernelSet) -> None:
+    told: list[int] = []
+
+    def gone(slot: int) -> None:
+        told.append(slot)
+        for other in list(table.live()):
+            table.release(other)
+
+    table = StreamTable(max_streams=64, on_evict=gone)
+    follow(table, [rtp(1, 0, i, ssrc=i) for i in range(65)], kernels)
+    assert told == [0]
+    assert (table.evicted, len(table)) == (1, 1)
