@@ -22,14 +22,6 @@ USUAL_RECORD_BYTES = 256
 
 ENDED = -1
 
-_FAULTS = {
-    walk.BAD_CAPLEN: "claims {} captured bytes, more than any file may hold",
-    walk.BAD_LENGTH: "claims to be a block of {} bytes",
-    walk.BAD_TRAILER: "its block ends with the length {}, not its own",
-    walk.BAD_INTERFACE: "was captured on interface {}, which was not described",
-    walk.BAD_CONTENT: "claims {} captured bytes, more than its block holds",
-}
-
 
 class FileSource:
     """A `CaptureSource` of one file, or of `-`. Raises InputError where that is no capture.
@@ -99,10 +91,8 @@ class FileSource:
             stop = int(state[walk.W_STOP])
             if stop == walk.FULL:
                 break
-            if stop == walk.BLOCK:
-                self._block()
-            elif stop != walk.NEED:
-                self._fail("corrupt", _FAULTS[stop].format(int(state[walk.W_VALUE])), window.offset)
+            if stop != walk.NEED:
+                self._stopped()
             elif rows and (2 * rows >= room.rows or 2 * window.end >= room.nbytes):
                 break  # half full is enough: the rest would come in small reads
             elif not self._input.wait(0 if rows else timeout_ms):
@@ -122,9 +112,10 @@ class FileSource:
         """No more than the free rows are likely to hold, so that little is carried from batch to batch."""
         return min(max(rows * self._record_bytes + self._record_bytes - self._window.left, LEAST_READ), self._read_bytes)
 
-    def _block(self) -> None:
+    def _stopped(self) -> None:
+        """The walk met something that is no record."""
         begin = self._window.offset
-        wrong = self._format.block(self._window)
+        wrong = self._format.stopped(self._window)
         if wrong is not None:
             self._fail("corrupt", wrong, begin)
         elif self._window.cut:

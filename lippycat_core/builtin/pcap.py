@@ -65,6 +65,6 @@ class PcapFormat:
         """See Format."""
         return self._walk(room.slab, self._state, room.frame, row, room.rows)
 
-    def block(self, window: Window) -> str | None:
-        """See Format; a classic pcap file has no blocks."""
-        return f"unexpected block at byte {window.offset}"
+    def stopped(self, window: Window) -> str | None:
+        """See Format. There is one thing that can be wrong with a record."""
+        return f"claims {int(self.state[walk.W_VALUE])} captured bytes, more than any file may hold"

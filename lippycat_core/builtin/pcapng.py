@@ -34,6 +34,16 @@ MICROSECONDS = 6
 """if_tsresol where an interface does not say (section 4.2)."""
 
 
+FAULTS = {
+    walk.BAD_CAPLEN: "claims {} captured bytes, more than any file may hold",
+    walk.BAD_LENGTH: "claims to be a block of {} bytes",
+    walk.BAD_TRAILER: "its block ends with the length {}, not its own",
+    walk.BAD_INTERFACE: "was captured on interface {}, which was not described",
+    walk.BAD_CONTENT: "claims {} captured bytes, more than its block holds",
+}
+"""What is wrong where the walk stopped, of the walk's value."""
+
+
 class PcapngFormat:
     """Blocks of one pcapng file. `header` is its first 12 bytes; raises NotACapture where they begin no section."""
 
@@ -69,8 +79,13 @@ class PcapngFormat:
             self._comment(first_record + note_row - row, bytes(room.mem[off : off + length]))
         return end
 
-    def block(self, window: Window) -> str | None:
+    def stopped(self, window: Window) -> str | None:
         """See Format."""
+        stop = int(self.state[walk.W_STOP])
+        return self._block(window) if stop == walk.BLOCK else FAULTS[stop].format(int(self.state[walk.W_VALUE]))
+
+    def _block(self, window: Window) -> str | None:
+        """A block that the walk does not read."""
         head = window.head(12)
         section = head[:4] == MAGIC
         if section:

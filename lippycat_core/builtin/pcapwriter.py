@@ -140,10 +140,9 @@ class PcapWriter:
 
     def _put(self, data: bytes) -> None:
         """Append a header to what is to be written."""
-        pos = int(self._state[pack.P_POS])
-        if pos + len(data) > len(self._out):
+        if len(data) > len(self._out) - int(self._state[pack.P_POS]):
             self._flush()
-            pos = 0
+        pos = int(self._state[pack.P_POS])
         self._out[pos : pos + len(data)] = np.frombuffer(data, np.uint8)
         self._state[pack.P_POS] = pos + len(data)
 

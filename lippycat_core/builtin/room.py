@@ -45,7 +45,7 @@ class Format(Protocol):
         """Fill rows from `row` on and return the row behind the last one filled; `state` says why it ended."""
         ...
 
-    def block(self, window: Window) -> str | None:
-        """Use up the block that the walk stopped at. Returns None, or what is corrupt about it; `window.cut` is set where
-        the input ends in it."""
+    def stopped(self, window: Window) -> str | None:
+        """Deal with what the walk stopped at, where that was neither for rows nor for bytes: use it up and return None
+        (`window.cut` is set where the input ends in it), or say what is corrupt."""
         ...

@@ -110,6 +110,38 @@ def test_a_file_that_the_system_refuses(folder: Path, monkeypatch: pytest.Monkey
     assert str(caught.value) == reason
 
 
+def test_a_directory_that_the_system_refuses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(InputError, match=r"sub: cannot be read \(Permission denied\): ask for read permission"):
+        expand(["sub"])
+
+
+def test_a_disk_that_fails_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(InputError, match=r"b.pcap: cannot be read \(Input/output error\): check the disk"):
+        FileSource("b.pcap", Interpreted())
+
+
+def test_a_packed_file_on_a_disk_that_fails(folder: Path, monkeypatch: pytest.MonkeyPatch, read: Read) -> None:
+    (folder / "c.cap.gz").write_bytes(gzip.compress(pcap([Record(1, os.urandom(60_000))] * 10)))
+    source = FileSource("c.cap.gz", Interpreted())
+
+    def fail(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "readv", fail)
+    reading = read(source)
+    assert len(reading.packets) == 1  # what was inside the first chunk
+    assert [fault.what for fault in reading.faults] == ["truncated"]
+    assert "reading on failed (Input/output error)" in reading.faults[0].detail
+
+
 def test_a_disk_that_fails_in_mid_file_is_a_fault(folder: Path, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     source = FileSource("b.pcap", Interpreted())
 

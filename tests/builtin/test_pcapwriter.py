@@ -68,6 +68,17 @@ def test_the_pcap_form(tmp_path: Path, original: str) -> None:
     assert path.read_bytes() == Path(original).read_bytes()
 
 
+def test_a_new_link_type_where_the_buffer_is_full(
+    tmp_path: Path, kernels: KernelSet, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pcapwriter, "OUT_BYTES", 200)
+    make, source, path = Blocks(), tmp_path / "in", str(tmp_path / "out.pcapng")
+    blocks = [make.interface(link) + make.enhanced(TS // 1000, bytes(10 + link), interface=link) for link in range(20)]
+    source.write_bytes(make.section() + b"".join(blocks))
+    copy(FileSource(str(source), kernels), PcapWriter(path), kernels)
+    assert read(FileSource(path, kernels)) == read(FileSource(str(source), kernels))
+
+
 def test_others_read_it_too(tmp_path: Path, original: str) -> None:
     for name, reader in (("out.pcap", RawPcapReader), ("out.pcapng", RawPcapNgReader)):
         path = str(tmp_path / name)
