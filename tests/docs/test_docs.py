@@ -1,0 +1,95 @@
+"""Documents are held to the program: commands run, links lead somewhere, plugin code does what the tutorial says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")])
+EXAMPLE = "examples/two-calls.pcap"
+
+
+def lc(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "lippycat_core", *arguments], cwd=ROOT, input=stdin, capture_output=True, timeout=120, check=False
+    )
+
+
+def shell_lines(text: str) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
+    return [line.split("  #")[0].split(" | ")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_test_command_is_what_ci_runs() -> None:
+    commands = shell_lines((ROOT / "README.md").read_text())
+    (wanted,) = [line for line in commands if line.endswith("/nox")]
+    assert wanted in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def test_readme_commands_are_understood(tmp_path: Path) -> None:
+    """Each `lc` line of the README runs on the example capture; only names of files and calls are put in."""
+    known = {
+        "trunk.pcap": EXAMPLE,
+        "ring-*.pcapng.gz": "examples/two-*.pcap",
+        "part.pcapng": str(tmp_path / "part.pcapng"),
+        "3848276298220188511@atlanta": "oneway@10.0.0.5",
+        "alice,+4930*": "alice,+4930*",
+    }
+    lines = [line for line in shell_lines((ROOT / "README.md").read_text()) if line.startswith("lc ")]
+    assert len(lines) == 5
+    for line in lines:
+        words = [known.get(word, word) for word in shlex.split(line)[1:]]
+        done = lc(*words)
+        assert done.returncode == 0, (line, done.stderr)
+        assert not done.stderr, (line, done.stderr)
+    assert (tmp_path / "part.pcapng").stat().st_size > 0
+
+
+def test_every_hook_is_documented() -> None:
+    from lippycat_core.hookspecs import Hooks
+
+    text = (ROOT / "docs" / "hooks.md").read_text()
+    names = [name for name in vars(Hooks) if not name.startswith("_")]
+    assert names
+    for name in names:
+        assert f"`{name}(" in text, f"docs/hooks.md does not say what {name} is for"
+
+
+def test_the_tutorials_dissector_is_the_examples() -> None:
+    """The class printed in the tutorial says the same of a message as the installed example."""
+    text = (ROOT / "docs" / "writing-plugins.md").read_text()
+    code = re.search(r"```python\n(from lippycat_core.interfaces.dissect.*?)```", text, re.S)
+    assert code is not None
+    scope: dict[str, object] = {}
+    exec(compile(code[1], "writing-plugins.md", "exec"), scope)
+    session = scope["Syslog"]().open(None)  # type: ignore[operator]
+    assert list(session.feed(0, b"<34>su failed", 0)) == [("syslog", {"facility": 4, "severity": 2, "text": "su failed"})]
+
+
+def test_every_record_field_is_documented() -> None:
+    import json
+
+    text = (ROOT / "docs" / "output.md").read_text()
+    records = [json.loads(line) for line in lc("sniff", "voip", "-r", EXAMPLE, "--messages").stdout.splitlines()]
+    assert {record["record"] for record in records} == {"call", "stream", "message", "summary"}
+    for kind in ("call", "stream", "message", "summary"):
+        assert f"`{kind}`" in text or f"`{kind}` " in text
+
+
+def test_examples_are_what_the_generator_writes(tmp_path: Path) -> None:
+    written = tmp_path / "again.pcap"
+    subprocess.run([sys.executable, "examples/generate.py", str(written)], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    assert written.read_bytes() == (ROOT / EXAMPLE).read_bytes()
