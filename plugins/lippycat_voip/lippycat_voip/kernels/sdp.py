@@ -30,7 +30,8 @@ from lippycat_voip.columns import (
     M_WIDTH,
 )
 from lippycat_voip.kernels.literals import address_literal
-from lippycat_voip.kernels.text import CR, EQUALS, HT, SP, line_end, number, starts
+from lippycat_voip.kernels.text import COLON, CR, EQUALS, HT, SLASH, SP, line_end, number, starts
+from lippycat_voip.kernels.words import word_value, words
 
 MEDIA_LIMIT = 16
 """m= lines of a description that are read."""
@@ -38,6 +39,38 @@ MEDIA_LIMIT = 16
 PORT_MAX = 65535
 
 ATTRIBUTE, CONNECTION, MEDIA = 0x61, 0x63, 0x6D  # a= c= m=
+
+# Indexes into sdp.MEDIA_TYPES, sdp.PROTOCOLS and sdp.DIRECTIONS; 0 is every other type and protocol.
+MEDIA_TYPES = words({"audio": 1, "video": 2, "image": 3, "application": 4, "message": 5, "text": 6})
+TCP_PROTOCOL = 6
+PROTOCOLS = words(
+    {
+        "rtp/avp": 1,
+        "rtp/avpf": 2,
+        "rtp/savp": 3,
+        "rtp/savpf": 4,
+        "udp/tls/rtp/savp": 3,  # RFC 5764
+        "udp/tls/rtp/savpf": 4,
+        "udptl": 5,
+        "udp/tls/udptl": 5,  # RFC 7345
+    }
+)
+SENDRECV, SENDONLY, RECVONLY, INACTIVE = 0, 1, 2, 3
+IS_RTPMAP, IS_PTIME, IS_RTCP, IS_MUX, IS_CRYPTO, IS_FINGERPRINT = 4, 5, 6, 7, 8, 9
+ATTRIBUTES = words(
+    {
+        "sendrecv": SENDRECV,
+        "sendonly": SENDONLY,
+        "recvonly": RECVONLY,
+        "inactive": INACTIVE,
+        "rtpmap": IS_RTPMAP,
+        "ptime": IS_PTIME,
+        "rtcp": IS_RTCP,  # RFC 3605
+        "rtcp-mux": IS_MUX,  # RFC 5761
+        "crypto": IS_CRYPTO,  # RFC 4568
+        "fingerprint": IS_FINGERPRINT,  # RFC 8122
+    }
+)
 
 
 def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: int) -> int:
@@ -80,7 +113,7 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
                 for k in range(D_WIDTH):
                     media[base + k] = 0
                 media[base + D_MESSAGE] = m
-                media[base + D_TYPE] = media_type(slab, begin, stop)
+                media[base + D_TYPE] = max(word_value(slab, begin, word_end(slab, begin, stop), MEDIA_TYPES, True), 0)
                 begin = next_word(slab, begin, stop)
                 port, ports = port_and_count(slab, begin, stop)
                 media[base + D_PORT] = port
@@ -111,8 +144,10 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
                     media[base + D_ADDRESS + 2] = a2
                     media[base + D_ADDRESS + 3] = a3
             elif kind == ATTRIBUTE:
-                said = attribute(slab, begin, stop)
-                if said == NOTHING:
+                value_at = name_end(slab, begin, stop)
+                said = word_value(slab, begin, value_at, ATTRIBUTES, True)
+                value_at += 1
+                if said < 0:
                     continue
                 if lines == 0:
                     if said <= INACTIVE:
@@ -126,10 +161,10 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
                 elif said == IS_RTPMAP:
                     media[base + D_FORMATS + 1] = stop - media[base + D_FORMATS]
                 elif said == IS_PTIME:
-                    value, _ = number(slab, begin + 6, stop)
+                    value, _ = number(slab, value_at, stop)
                     media[base + D_PTIME] = value
                 elif said == IS_RTCP:
-                    value, _ = number(slab, begin + 5, stop)
+                    value, _ = number(slab, value_at, stop)
                     media[base + D_RTCP_PORT] = value if value <= PORT_MAX else -1
                     k, a0, a1, a2, a3 = connection_address(slab, next_word(slab, begin, stop), stop)
                     media[base + D_RTCP_KNOWN] = k
@@ -148,79 +183,12 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
     return count
 
 
-# What an attribute says. The first four are indexes into sdp.DIRECTIONS.
-SENDRECV, SENDONLY, RECVONLY, INACTIVE = 0, 1, 2, 3
-IS_RTPMAP, IS_PTIME, IS_RTCP, IS_MUX, IS_CRYPTO, IS_FINGERPRINT, NOTHING = 4, 5, 6, 7, 8, 9, 10
-
-
-def attribute(slab: U8, begin: int, end: int) -> int:
-    """Which of the attributes above stands at `begin`."""
-    if begin >= end:
-        return NOTHING
-    c = int(slab[begin]) | 0x20  # attribute names have one case (RFC 4566, section 5); some senders do not know
-    said = NOTHING
-    if c == 0x72:  # r
-        if starts(slab, begin, end, b"rtpmap:"):
-            said = IS_RTPMAP
-        elif starts(slab, begin, end, b"rtcp:"):
-            said = IS_RTCP
-        elif word_is(slab, begin, end, b"rtcp-mux"):
-            said = IS_MUX
-        elif word_is(slab, begin, end, b"recvonly"):
-            said = RECVONLY
-    elif c == 0x73:  # s
-        if word_is(slab, begin, end, b"sendrecv"):
-            said = SENDRECV
-        elif word_is(slab, begin, end, b"sendonly"):
-            said = SENDONLY
-    elif c == 0x69 and word_is(slab, begin, end, b"inactive"):
-        said = INACTIVE
-    elif c == 0x70 and starts(slab, begin, end, b"ptime:"):
-        said = IS_PTIME
-    elif c == 0x63 and starts(slab, begin, end, b"crypto:"):
-        said = IS_CRYPTO
-    elif c == 0x66 and starts(slab, begin, end, b"fingerprint:"):
-        said = IS_FINGERPRINT
-    return said
-
-
-def media_type(slab: U8, begin: int, end: int) -> int:
-    """Index into sdp.MEDIA_TYPES of the word at `begin`."""
-    if word_is(slab, begin, end, b"audio"):
-        return 1
-    if word_is(slab, begin, end, b"video"):
-        return 2
-    if word_is(slab, begin, end, b"image"):
-        return 3
-    if word_is(slab, begin, end, b"application"):
-        return 4
-    if word_is(slab, begin, end, b"message"):
-        return 5
-    return 6 if word_is(slab, begin, end, b"text") else 0
-
-
-def protocol(slab: U8, begin: int, end: int) -> int:
-    """Index into sdp.PROTOCOLS of the transport protocol in [begin, end): its RTP profile whatever lies below (UDP/TLS),
-    but everything over TCP is TCP."""
-    if starts(slab, begin, end, b"tcp"):
-        return 6
-    if word_is(slab, begin, end, b"udptl"):
-        return 5
-    if end - begin >= 7 and starts(slab, end - 7, end, b"rtp/avp"):
-        return 1
-    if end - begin >= 8 and starts(slab, end - 8, end, b"rtp/avpf"):
-        return 2
-    if end - begin >= 8 and starts(slab, end - 8, end, b"rtp/savp"):
-        return 3
-    return 4 if end - begin >= 9 and starts(slab, end - 9, end, b"rtp/savpf") else 0
-
-
 def port_and_count(slab: U8, begin: int, end: int) -> tuple[int, int]:
     """Port and number of ports of `port/count`; port 0 where there is no usable one."""
     port, i = number(slab, begin, end)
     if port < 0 or port > PORT_MAX:
         return 0, 1
-    if i < end and slab[i] == 0x2F:
+    if i < end and slab[i] == SLASH:
         count, _ = number(slab, i + 1, end)
         return port, min(max(count, 1), PORT_MAX)
     return port, 1
@@ -230,7 +198,7 @@ def connection_address(slab: U8, begin: int, end: int) -> tuple[bool, int, int, 
     """Whether `IN IP4 address/ttl` at `begin` has an address literal, and its words."""
     i = next_word(slab, next_word(slab, begin, end), end)
     stop = i
-    while stop < end and slab[stop] != SP and slab[stop] != HT and slab[stop] != 0x2F:
+    while stop < end and slab[stop] != SP and slab[stop] != HT and slab[stop] != SLASH:
         stop += 1
     return address_literal(slab, i, stop)
 
@@ -251,7 +219,16 @@ def next_word(slab: U8, begin: int, end: int) -> int:
     return i
 
 
-def word_is(slab: U8, begin: int, end: int, word: bytes) -> bool:
-    """Whether the word at `begin` is `word` (lower case), whatever its case."""
-    stop = begin + len(word)
-    return starts(slab, begin, end, word) and (stop == end or slab[stop] == SP or slab[stop] == HT)
+def name_end(slab: U8, begin: int, end: int) -> int:
+    """End of the attribute name at `begin`: a colon or white space."""
+    i = begin
+    while i < end and slab[i] != COLON and slab[i] != SP and slab[i] != HT:
+        i += 1
+    return i
+
+
+def protocol(slab: U8, begin: int, end: int) -> int:
+    """Index into sdp.PROTOCOLS of the transport protocol in [begin, end): whatever runs over TCP is TCP."""
+    if starts(slab, begin, end, b"tcp"):
+        return TCP_PROTOCOL
+    return max(word_value(slab, begin, end, PROTOCOLS, True), 0)

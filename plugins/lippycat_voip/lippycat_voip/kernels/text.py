@@ -17,16 +17,6 @@ NUMBER_LIMIT = 1 << 40
 """Numbers stop growing here: still a number, and too large for whatever it was meant to be."""
 
 
-def same(slab: U8, begin: int, end: int, word: bytes) -> bool:
-    """Whether the bytes are `word` exactly."""
-    if end - begin != len(word):
-        return False
-    for i in range(len(word)):  # noqa: SIM110 - kernels have no generators
-        if slab[begin + i] != word[i]:
-            return False
-    return True
-
-
 def starts(slab: U8, begin: int, end: int, word: bytes) -> bool:
     """Whether the bytes begin with `word`, whatever the case; `word` is in lower case."""
     if end - begin < len(word):
