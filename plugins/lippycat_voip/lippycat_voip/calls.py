@@ -6,8 +6,9 @@ message bytes, knows media, or decides when a record is written.
 
 from __future__ import annotations
 
-from lippycat_core.addresses import Endpoint
-from lippycat_voip.offers import Session
+from typing import NamedTuple
+
+from lippycat_voip.offers import Path, Session
 from lippycat_voip.states import (
     BYE,
     CANCEL,
@@ -33,26 +34,42 @@ FORK_PATIENCE_NS = 180_000_000_000
 MAX_ATTEMPTS = 16
 MAX_REINVITES = 64
 MAX_PATHS = 64
-MAX_DIGITS = 1024
 MAX_BRANCHES = 64
 
 
-class Result:
+class Result(NamedTuple):
     """The answer that counts: the first 2xx, else the last final answer that is no challenge, else the last challenge."""
 
-    __slots__ = ("code", "rank", "reason", "ts_ns")
+    rank: int  # 3 a 2xx, 2 another final answer, 1 a challenge, 0 none
+    code: int
+    reason: bytes
+    ts_ns: int
 
-    def __init__(self) -> None:
-        self.rank = 0  # 3 a 2xx, 2 another final answer, 1 a challenge, 0 none
-        self.code = 0
-        self.reason = b""
-        self.ts_ns = 0
-
-    def take(self, code: int, reason: bytes, ts_ns: int) -> None:
-        """One final answer."""
+    def after(self, code: int, reason: bytes, ts_ns: int) -> Result:
+        """The result when one more final answer has come."""
         rank = 3 if code < 300 else 1 if code in (401, 407) else 2
         if rank > self.rank or (rank == self.rank and rank < 3):
-            self.rank, self.code, self.reason, self.ts_ns = rank, code, reason, ts_ns
+            return Result(rank, code, reason, ts_ns)
+        return self
+
+
+NO_RESULT = Result(0, 0, b"", 0)
+
+
+class Head(NamedTuple):
+    """Headers of the message that stands for a dialog: the initial INVITE, else the first request, else an answer."""
+
+    from_value: bytes = b""
+    to_value: bytes = b""
+    request_uri: bytes | None = None
+    user_agent: bytes | None = None
+    identity: bytes | None = None
+    diversion: bytes | None = None
+    replaces: bytes | None = None
+    refer_to: bytes | None = None
+
+
+NO_HEAD = Head()
 
 
 class Attempt:
@@ -211,81 +228,67 @@ class Dialog:
         "closed",
         "copies",
         "cseq_method",
-        "diversion",
         "due_ns",
         "first_ns",
-        "from_value",
+        "head",
         "head_rank",
-        "identity",
         "last_ns",
-        "last_record",
         "messages",
         "method",
-        "packets",
+        "path",
         "paths",
         "queued_ns",
         "reason_header",
         "record",
         "refer_to",
-        "replaces",
-        "request_uri",
         "result",
         "retransmissions",
-        "rtcp_packets",
         "seen",
         "serial",
         "server",
-        "src_dst",
         "started_now_ns",
         "tally",
         "to_tag",
-        "to_value",
+        "transport",
         "transports",
-        "user_agent",
         "wanted",
     )
 
-    def __init__(self, call_id: bytes, serial: int, record: int, src: Endpoint, dst: Endpoint, ts_ns: int, tally: Tally) -> None:
+    def __init__(self, call_id: bytes, serial: int, record: int, path: Path, ts_ns: int, now_ns: int, tally: Tally) -> None:
         self.call_id = call_id
         self.serial = serial
-        self.record = record
-        self.src_dst = (src, dst)
-        self.first_ns = ts_ns
-        self.last_ns = ts_ns
+        self.record = record  # of its first message
+        self.path = path
+        self.first_ns = self.last_ns = ts_ns
+        self.started_now_ns = now_ns
         self.tally = tally
         self.wanted = True
-        self.messages = 0
-        self.copies = 0
-        self.retransmissions = 0
-        self.packets = 0  # captured ones, counted where the user asked for some calls only
-        self.rtcp_packets = 0
-        self.last_record = 0
-        self.transports = 0
-        self.seen: dict[int, int] = {}
+        self.messages = self.copies = self.retransmissions = 0
+        self.transport = 0  # of the last message (IP protocol number)
+        self.transports: tuple[int, ...] = ()
+        self.seen: dict[int, int] = {}  # when each message was seen last
         self.method = ""
         self.cseq_method = 0
-        self.head_rank = 0  # how good a source the headers below come from: 1 response, 2 request, 3 initial INVITE
-        self.from_value = b""
-        self.to_value = b""
+        self.head = NO_HEAD
+        self.head_rank = 0  # where the head comes from: 1 an answer, 2 a request, 3 the initial INVITE
         self.to_tag: bytes | None = None
-        self.request_uri: bytes | None = None
-        self.user_agent: bytes | None = None
         self.server: bytes | None = None
-        self.identity: bytes | None = None
-        self.diversion: bytes | None = None
         self.reason_header: bytes | None = None
         self.refer_to: bytes | None = None
-        self.replaces: bytes | None = None
-        self.paths: tuple[tuple[Endpoint, Endpoint], ...] = ()
-        self.result = Result()
-        self.started_now_ns = 0
+        self.paths: tuple[Path, ...] = ()  # hops on which the first request was seen
+        self.result = NO_RESULT
         self.call: Call | None = None
         self.due_ns = NEVER  # packet time behind which the record may be written
         self.queued_ns = NEVER  # earliest time for which it waits in the queue
         self.closed = False  # no message is taken any more
 
-    def add_path(self, src: Endpoint, dst: Endpoint) -> None:
+    def seen_over(self, transport: int) -> None:
+        """A message came by another transport than the one before."""
+        self.transport = transport
+        if transport not in self.transports:
+            self.transports = (*self.transports, transport)
+
+    def add_path(self, path: Path) -> None:
         """The first request was seen on this hop."""
-        path = (src, dst)
         if path not in self.paths and len(self.paths) < MAX_PATHS:
             self.paths = (*self.paths, path)

@@ -6,14 +6,13 @@ SDP means `offers` and `media`, when records are written `writing`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lippycat_core.addresses import Endpoint, endpoint
+from lippycat_core.addresses import Endpoint
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.events import Event
-from lippycat_voip.calls import MAX_DIGITS, NEVER, Call, Dialog, Result
+from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog, Head
 from lippycat_voip.columns import (
     ACK,
     BYE,
@@ -21,10 +20,8 @@ from lippycat_voip.columns import (
     F_MALFORMED,
     INFO,
     INVITE,
-    M_BODY,
     M_BRANCH,
     M_CALL_ID,
-    M_CONTENT_TYPE,
     M_CSEQ,
     M_CSEQ_METHOD,
     M_CSEQ_TEXT,
@@ -48,6 +45,7 @@ from lippycat_voip.columns import (
     M_TRANSPORT,
     M_URI,
     M_USER_AGENT,
+    M_WIDTH,
     METHODS,
     OTHER_METHOD,
     PRACK,
@@ -56,9 +54,10 @@ from lippycat_voip.columns import (
     SUBSCRIBE,
     UPDATE,
 )
+from lippycat_voip.info_digits import read_digits
 from lippycat_voip.media import Media, Streams
-from lippycat_voip.offers import CALLEE, CALLER, Session
-from lippycat_voip.records import sdp_fields
+from lippycat_voip.offers import CALLEE, CALLER, Path, Session, Transaction
+from lippycat_voip.records import message_fields
 from lippycat_voip.sdp import SessionDescription
 from lippycat_voip.sip import q850_cause, text
 from lippycat_voip.tally import Tally
@@ -79,10 +78,7 @@ COPY_NS = 100_000_000
 MAX_SEEN = 512
 """Messages of one dialog that copies are told by; a re-INVITE storm pushes out the oldest."""
 
-_TCP = 6
-_SIGNAL = re.compile(rb"^[ \t]*Signal[ \t]*=[ \t]*([0-9]{1,2}|[*#A-Da-d])[ \t]*\r?$", re.MULTILINE | re.IGNORECASE)
-_PLAIN_DIGITS = re.compile(rb"\s*([0-9*#A-Da-d]{1,32})\s*\Z")
-_EVENT_DIGITS = "0123456789*#ABCD"
+_HEAD_SPANS = (M_URI, M_USER_AGENT, M_PAI, M_DIVERSION, M_REPLACES, M_REFER_TO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,8 @@ class DialogTable:
     def __init__(self, streams: Streams, media: Media, options: DialogOptions) -> None:
         self._streams = streams
         self._media = media
-        self._options = options
+        self._messages = options.messages
+        self._max_calls = options.max_calls
         self._users: UserFilter | None = None
         if options.sip_users or options.sip_user_file is not None:
             names = read_names(options.sip_users, options.sip_user_file)
@@ -143,52 +140,48 @@ class DialogTable:
         Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet.
         """
         self._now_ns = now_ns
-        at, length = ints[base + M_CALL_ID], ints[base + M_CALL_ID + 1]
-        if length <= 0:
-            if not self._filtering:
-                _count(self._tally, mem, ints, base)
-            return
-        call_id = bytes(mem[at : at + length])
+        row = ints[base : base + M_WIDTH]
+        at = row[M_CALL_ID]
+        call_id = mem[at : at + row[M_CALL_ID + 1]].tobytes() if row[M_CALL_ID + 1] > 0 else b""
         dialog = self._dialogs.get(call_id)
         if dialog is None or dialog.due_ns < now_ns:
-            dialog = self._begin(dialog, call_id, ints, base, record, ts_ns, src, dst)
+            dialog = self._begin(dialog, call_id, row, record, ts_ns, (src, dst))
             if dialog is None:
-                _count(self._tally, mem, ints, base)
-                self._tally.late += 1
+                self._count_lone(mem, row, bool(call_id))
                 return
-        status, cseq = ints[base + M_STATUS], ints[base + M_CSEQ]
+
+        # -- the summary's counts, and what tells this message from others of the dialog
         tally = dialog.tally
-        tally.messages += 1
-        at = ints[base + M_TO_TAG]
-        to_tag = bytes(mem[at : at + ints[base + M_TO_TAG + 1]]) if ints[base + M_TO_TAG + 1] > 0 else b""
-        at = ints[base + M_BRANCH]
-        branch = bytes(mem[at : at + ints[base + M_BRANCH + 1]]) if ints[base + M_BRANCH + 1] > 0 else b""
+        status = row[M_STATUS]
+        at = row[M_TO_TAG]
+        to_tag = mem[at : at + row[M_TO_TAG + 1]].tobytes() if row[M_TO_TAG + 1] > 0 else b""
+        at = row[M_BRANCH]
+        branch = mem[at : at + row[M_BRANCH + 1]].tobytes() if row[M_BRANCH + 1] > 0 else b""
         if status:
-            method = ints[base + M_CSEQ_METHOD]
-            at = ints[base + M_REASON]
-            line = bytes(mem[at : at + ints[base + M_REASON + 1]]) if ints[base + M_REASON + 1] > 0 else b""
+            method = row[M_CSEQ_METHOD]
+            at = row[M_REASON]
+            line = mem[at : at + row[M_REASON + 1]].tobytes() if row[M_REASON + 1] > 0 else b""
             tally.responses[status] = tally.responses.get(status, 0) + 1
+            if method == OTHER_METHOD:
+                line += _span(mem, row, M_CSEQ_TEXT)
         else:
-            method = ints[base + M_METHOD]
-            at = ints[base + M_METHOD_TEXT]
-            line = bytes(mem[at : ints[base + M_URI] + ints[base + M_URI + 1]])
-            name = METHODS[method] if method != OTHER_METHOD else _span_text(mem, ints, base + M_METHOD_TEXT)
+            method = row[M_METHOD]
+            line = mem[row[M_METHOD_TEXT] : row[M_URI] + row[M_URI + 1]].tobytes()
+            name = method if method != OTHER_METHOD else _span_text(mem, row, M_METHOD_TEXT)
             tally.requests[name] = tally.requests.get(name, 0) + 1
-        if ints[base + M_FLAGS] & F_MALFORMED:
+        if row[M_FLAGS] & F_MALFORMED:
             tally.malformed += 1
-        if method == OTHER_METHOD and status:
-            key = hash((status, line, cseq, _span(mem, ints, base + M_CSEQ_TEXT), branch, to_tag, src, dst))
-        else:
-            key = hash((status, line, cseq, method, branch, to_tag, src, dst))
+        key = hash((row[M_CSEQ] * 0x100000 + status * 0x10 + method, line, branch, to_tag, src, dst))
 
         dialog.messages += 1
         if ts_ns > dialog.last_ns:
             dialog.last_ns = ts_ns
         elif ts_ns < dialog.first_ns:
             dialog.first_ns = ts_ns
-        dialog.transports |= 2 if ints[base + M_TRANSPORT] == _TCP else 1
+        if row[M_TRANSPORT] != dialog.transport:
+            dialog.seen_over(row[M_TRANSPORT])
         if self._filtering:
-            self._select(dialog, mem, ints, base, record)
+            self._select(dialog, mem, row, record)
 
         seen = dialog.seen
         before = seen.get(key)
@@ -198,13 +191,13 @@ class DialogTable:
                 del seen[next(iter(seen))]
             if method == INVITE:
                 if status:
-                    self._invite_answer(dialog, mem, ints, base, record, ts_ns, to_tag, branch, line, (src, dst), sdp)
+                    self._invite_answer(dialog, mem, row, record, ts_ns, to_tag, branch, line, (src, dst), sdp)
                 else:
-                    self._invite(dialog, mem, ints, base, record, ts_ns, to_tag, branch, (src, dst), sdp)
+                    self._invite(dialog, mem, row, record, ts_ns, to_tag, branch, (src, dst), sdp)
             elif status:
-                self._answer(dialog, mem, ints, base, record, ts_ns, method, to_tag, line, (src, dst), sdp)
+                self._answer(dialog, mem, row, record, ts_ns, method, to_tag, line, (src, dst), sdp)
             else:
-                self._request(dialog, mem, ints, base, record, ts_ns, method, branch, (src, dst), sdp)
+                self._request(dialog, mem, row, record, ts_ns, method, branch, (src, dst), sdp)
             kind = "new"
         elif -COPY_NS <= ts_ns - before <= COPY_NS:
             dialog.copies += 1
@@ -214,47 +207,54 @@ class DialogTable:
             dialog.retransmissions += 1
             tally.retransmissions += 1
             kind = "retransmission"
-        if self._options.messages and dialog.wanted:
-            self._report(dialog, mem, ints, base, record, ts_ns, kind, src, dst, sdp)
+        if self._messages and dialog.wanted:
+            fields = message_fields(dialog.call_id, mem, row, record, ts_ns, kind, src, dst, sdp)
+            self._writer.events.append(Event("message", ts_ns, record, fields))
+
+    def _count_lone(self, mem: memoryview, row: list[int], late: bool) -> None:
+        """Count a message that belongs to no dialog."""
+        if self._filtering:
+            return  # it belongs to no wanted one
+        tally = self._tally
+        if row[M_STATUS]:
+            tally.responses[row[M_STATUS]] = tally.responses.get(row[M_STATUS], 0) + 1
+        else:
+            method = row[M_METHOD]
+            name = method if method != OTHER_METHOD else _span_text(mem, row, M_METHOD_TEXT)
+            tally.requests[name] = tally.requests.get(name, 0) + 1
+        if row[M_FLAGS] & F_MALFORMED:
+            tally.malformed += 1
+        if late:
+            tally.late += 1
 
     def _begin(
-        self,
-        expired: Dialog | None,
-        call_id: bytes,
-        ints: list[int],
-        base: int,
-        record: int,
-        ts_ns: int,
-        src: Endpoint,
-        dst: Endpoint,
+        self, expired: Dialog | None, call_id: bytes, row: list[int], record: int, ts_ns: int, path: Path
     ) -> Dialog | None:
-        """The dialog of a new Call-ID; None where the message belongs to one whose time is over."""
+        """The dialog of a new Call-ID; None where there is no Call-ID, or the message belongs to one whose time is over."""
         writer = self._writer
         if expired is not None:
             writer.close(expired)
-        if writer.remembers(call_id) and (
-            ints[base + M_STATUS] or ints[base + M_TO_TAG + 1] > 0 or ints[base + M_METHOD] in (ACK, CANCEL)
-        ):
+        if not call_id:
             return None
-        while len(writer) >= self._options.max_calls:
+        if writer.remembers(call_id) and (row[M_STATUS] or row[M_TO_TAG + 1] > 0 or row[M_METHOD] in (ACK, CANCEL)):
+            return None
+        while len(writer) >= self._max_calls:
             self._media.advance(record)
             writer.evict(self._now_ns)
         self._serial += 1
-        dialog = Dialog(call_id, self._serial, record, src, dst, ts_ns, Tally() if self._filtering else self._tally)
-        dialog.started_now_ns = self._now_ns
+        dialog = Dialog(call_id, self._serial, record, path, ts_ns, self._now_ns, Tally() if self._filtering else self._tally)
         dialog.wanted = not self._filtering
         self._dialogs[call_id] = dialog
         return dialog
 
     # -- INVITE and its answers --------------------------------------------------------------------------------------
 
-    def _call_of(self, dialog: Dialog) -> Call:
-        """The call of a dialog; any other dialog becomes one by its first INVITE."""
-        call = dialog.call
-        if call is None:
-            call = dialog.call = Call()
-            dialog.method = "INVITE"
-            dialog.result = Result()
+    def _become_call(self, dialog: Dialog) -> Call:
+        """Any dialog becomes a call by its first INVITE, or answer to one."""
+        call = dialog.call = Call()
+        dialog.method = "INVITE"
+        if dialog.head_rank:  # REGISTER and INVITE under one Call-ID
+            dialog.result = NO_RESULT
             dialog.paths = ()
             dialog.head_rank = 0
             self._writer.schedule(dialog, NEVER)
@@ -264,68 +264,67 @@ class DialogTable:
         self,
         dialog: Dialog,
         mem: memoryview,
-        ints: list[int],
-        base: int,
+        row: list[int],
         record: int,
         ts_ns: int,
         to_tag: bytes,
         branch: bytes,
-        path: tuple[Endpoint, Endpoint],
+        path: Path,
         sdp: SessionDescription | None,
     ) -> None:
-        call = self._call_of(dialog)
-        from_tag = _span(mem, ints, base + M_FROM_TAG)
+        call = dialog.call or self._become_call(dialog)
+        from_tag, cseq = _span(mem, row, M_FROM_TAG), row[M_CSEQ]
         if to_tag:
-            call.reinvited(from_tag, ints[base + M_CSEQ])
+            call.reinvited(from_tag, cseq)
             if dialog.head_rank < 2:
-                self._read_head(dialog, mem, ints, base, 2)
-                dialog.add_path(*path)
+                self._read_head(dialog, mem, row, 2)
+                dialog.add_path(path)
         else:
-            call.invited(from_tag, ints[base + M_CSEQ], branch, ts_ns, self._now_ns)
-            dialog.add_path(*path)
+            call.invited(from_tag, cseq, branch, ts_ns, self._now_ns)
+            dialog.add_path(path)
             if dialog.head_rank < 3:
-                self._read_head(dialog, mem, ints, base, 3)
+                self._read_head(dialog, mem, row, 3)
         if dialog.due_ns != NEVER:
             self._end(dialog, call, record)
         if sdp is not None:
-            self._describe(dialog, call, from_tag, from_tag, ints[base + M_CSEQ], path, record, sdp)
+            self._describe(dialog, call, from_tag, (from_tag, cseq), path, record, sdp)
 
     def _invite_answer(
         self,
         dialog: Dialog,
         mem: memoryview,
-        ints: list[int],
-        base: int,
+        row: list[int],
         record: int,
         ts_ns: int,
         to_tag: bytes,
         branch: bytes,
         reason: bytes,
-        path: tuple[Endpoint, Endpoint],
+        path: Path,
         sdp: SessionDescription | None,
     ) -> None:
-        call = self._call_of(dialog)
-        status, cseq = ints[base + M_STATUS], ints[base + M_CSEQ]
-        from_tag = _span(mem, ints, base + M_FROM_TAG)
-        if call.is_initial(from_tag, cseq):
+        call = dialog.call or self._become_call(dialog)
+        status, cseq = row[M_STATUS], row[M_CSEQ]
+        from_tag = _span(mem, row, M_FROM_TAG)
+        if not call.reinvites or call.is_initial(from_tag, cseq):
             if call.caller_tag is None and not call.reinvites:
                 call.caller_tag = from_tag
             if not dialog.head_rank:
-                self._read_head(dialog, mem, ints, base, 1)
+                self._read_head(dialog, mem, row, 1)
             if dialog.result.rank < 3:
                 if to_tag:
                     dialog.to_tag = to_tag
-                self._read_server(dialog, mem, ints, base, status)
+                if status >= 200 or dialog.server is None:
+                    self._read_server(dialog, mem, row)
             if status < 200:
                 call.provisional(status, cseq, ts_ns)
             else:
                 call.answered(status, cseq, branch, ts_ns, self._now_ns)
-                dialog.result.take(status, reason, ts_ns)
-                if ints[base + M_REASON_HEADER + 1] > 0:
-                    self._read_reason(dialog, mem, ints, base)
+                dialog.result = dialog.result.after(status, reason, ts_ns)
+                if row[M_REASON_HEADER + 1] > 0:
+                    self._read_reason(dialog, mem, row)
         if sdp is not None or (status >= 200 and call.session is not None):
-            self._negotiate(dialog, call, from_tag, to_tag, cseq, status, path, record, sdp)
-        if status >= 200:
+            self._negotiate(dialog, call, to_tag, (from_tag, cseq), status, path, record, sdp)
+        if status >= 300 or dialog.due_ns != NEVER:
             self._end(dialog, call, record)
 
     # -- other requests and answers ----------------------------------------------------------------------------------
@@ -334,79 +333,79 @@ class DialogTable:
         self,
         dialog: Dialog,
         mem: memoryview,
-        ints: list[int],
-        base: int,
+        row: list[int],
         record: int,
         ts_ns: int,
         method: int,
         branch: bytes,
-        path: tuple[Endpoint, Endpoint],
+        path: Path,
         sdp: SessionDescription | None,
     ) -> None:
         call = dialog.call
         if call is None:
             if dialog.head_rank < 2:
-                dialog.method = METHODS[method] if method != OTHER_METHOD else _span_text(mem, ints, base + M_METHOD_TEXT)
+                dialog.method = METHODS[method] if method != OTHER_METHOD else _span_text(mem, row, M_METHOD_TEXT)
                 dialog.cseq_method = method
-                self._read_head(dialog, mem, ints, base, 2)
+                self._read_head(dialog, mem, row, 2)
             if method == dialog.cseq_method:
-                dialog.add_path(*path)
+                dialog.add_path(path)
             self._refresh(dialog)
             return
+        if method == ACK and sdp is None:
+            return
         if dialog.head_rank < 2:
-            self._read_head(dialog, mem, ints, base, 2)
+            self._read_head(dialog, mem, row, 2)
+        from_tag, cseq = _span(mem, row, M_FROM_TAG), row[M_CSEQ]
         if method in (BYE, CANCEL):
-            from_tag = _span(mem, ints, base + M_FROM_TAG)
-            if ints[base + M_REASON_HEADER + 1] > 0:
-                self._read_reason(dialog, mem, ints, base)
+            if row[M_REASON_HEADER + 1] > 0:
+                self._read_reason(dialog, mem, row)
             if method == BYE:
                 call.hung_up(from_tag, ts_ns, self._now_ns)
             else:
-                call.cancelled(from_tag, ints[base + M_CSEQ], branch, ts_ns, self._now_ns)
+                call.cancelled(from_tag, cseq, branch, ts_ns, self._now_ns)
             self._end(dialog, call, record)
         elif sdp is not None:
-            from_tag, cseq = _span(mem, ints, base + M_FROM_TAG), ints[base + M_CSEQ]
-            self._describe(dialog, call, from_tag, from_tag, cseq, path, record, sdp)
+            transaction = (from_tag, cseq)
+            self._describe(dialog, call, from_tag, transaction, path, record, sdp)
             if method == ACK and call.session is not None:
                 # The answer to an offer that came in the 2xx; the ACK has the INVITE's CSeq number.
-                call.session.accept(self._media, (from_tag, cseq))
-                self._media.changed(call.session, self._now_ns, ())
+                call.session.accept(self._media, transaction)
         elif method == INFO:
-            self._read_digits(call, mem, ints, base)
-        elif ints[base + M_REFER_TO + 1] > 0:
-            dialog.refer_to = _span(mem, ints, base + M_REFER_TO)
+            read_digits(call, from_tag, cseq, mem, row)
+        elif row[M_REFER_TO + 1] > 0:
+            dialog.refer_to = _span(mem, row, M_REFER_TO)
 
     def _answer(
         self,
         dialog: Dialog,
         mem: memoryview,
-        ints: list[int],
-        base: int,
+        row: list[int],
         record: int,
         ts_ns: int,
         method: int,
         to_tag: bytes,
         reason: bytes,
-        path: tuple[Endpoint, Endpoint],
+        path: Path,
         sdp: SessionDescription | None,
     ) -> None:
-        status = ints[base + M_STATUS]
+        status = row[M_STATUS]
         call = dialog.call
         if call is not None:
             if method in (UPDATE, PRACK) and (sdp is not None or (status >= 200 and call.session is not None)):
-                from_tag = _span(mem, ints, base + M_FROM_TAG)
-                self._negotiate(dialog, call, from_tag, to_tag, ints[base + M_CSEQ], status, path, record, sdp)
+                transaction = (_span(mem, row, M_FROM_TAG), row[M_CSEQ])
+                self._negotiate(dialog, call, to_tag, transaction, status, path, record, sdp)
             return
         if not dialog.head_rank:
-            dialog.method = METHODS[method] if method != OTHER_METHOD else _span_text(mem, ints, base + M_CSEQ_TEXT)
+            dialog.method = METHODS[method] if method != OTHER_METHOD else _span_text(mem, row, M_CSEQ_TEXT)
             dialog.cseq_method = method
-            self._read_head(dialog, mem, ints, base, 1)
+            self._read_head(dialog, mem, row, 1)
         if method == dialog.cseq_method:
             if to_tag and dialog.result.rank < 3:
                 dialog.to_tag = to_tag
-            self._read_server(dialog, mem, ints, base, status)
+            if status >= 200 or dialog.server is None:
+                self._read_server(dialog, mem, row)
             if status >= 200:
-                dialog.result.take(status, reason, ts_ns)
+                dialog.result = dialog.result.after(status, reason, ts_ns)
         self._refresh(dialog)
 
     def _refresh(self, dialog: Dialog) -> None:
@@ -418,52 +417,41 @@ class DialogTable:
     # -- what a message does to media --------------------------------------------------------------------------------
 
     def _describe(
-        self,
-        dialog: Dialog,
-        call: Call,
-        by: bytes,
-        from_tag: bytes,
-        cseq: int,
-        path: tuple[Endpoint, Endpoint],
-        record: int,
-        sdp: SessionDescription,
+        self, dialog: Dialog, call: Call, by: bytes, transaction: Transaction, path: Path, record: int, sdp: SessionDescription
     ) -> None:
-        """`by` (a tag) sent a description in the transaction that `from_tag` began."""
+        """`by` (a tag) sent a description in a transaction."""
         self._media.advance(record)
         session = call.session
         if session is None:
             session = call.session = Session(dialog, dialog.serial)
             session.over = call.over
             session.expire_ns = dialog.due_ns if dialog.due_ns != NEVER else 0
-        caller = call.caller_tag if call.caller_tag is not None else from_tag
-        role = CALLER if by == caller else CALLEE
-        ends = session.describe(self._media, by, role, (from_tag, cseq), path, sdp)
+        role = CALLER if by == call.caller_tag or call.caller_tag is None else CALLEE
+        ends = session.describe(self._media, by, role, transaction, path, sdp)
         self._media.changed(session, self._now_ns, ends)
 
     def _negotiate(
         self,
         dialog: Dialog,
         call: Call,
-        from_tag: bytes,
         to_tag: bytes,
-        cseq: int,
+        transaction: Transaction,
         status: int,
-        path: tuple[Endpoint, Endpoint],
+        path: Path,
         record: int,
         sdp: SessionDescription | None,
     ) -> None:
         """An answer to a request that may have carried an offer: 1xx may describe, 2xx settles, the rest takes back."""
         self._media.advance(record)
         if sdp is not None and status < 300:
-            self._describe(dialog, call, to_tag, from_tag, cseq, path, record, sdp)
+            self._describe(dialog, call, to_tag, transaction, path, record, sdp)
         session = call.session
         if session is None or status < 200:
             return
         if status < 300:
-            session.accept(self._media, (from_tag, cseq))
-            self._media.changed(session, self._now_ns, ())
+            session.accept(self._media, transaction)
         else:
-            session.refuse(self._media, (from_tag, cseq), path)
+            session.refuse(self._media, transaction, path)
 
     def _end(self, dialog: Dialog, call: Call, record: int) -> None:
         """The call's end may have come, moved, or been taken back."""
@@ -481,67 +469,42 @@ class DialogTable:
     # -- what records show -------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _read_head(dialog: Dialog, mem: memoryview, ints: list[int], base: int, rank: int) -> None:
-        """Take the headers of the message that stands for the dialog: the initial INVITE, else the first request."""
+    def _read_head(dialog: Dialog, mem: memoryview, row: list[int], rank: int) -> None:
+        """Take the headers of the message that stands for the dialog."""
         dialog.head_rank = rank
-        dialog.from_value = _span(mem, ints, base + M_FROM)
-        dialog.to_value = _span(mem, ints, base + M_TO)
+        parties = _span(mem, row, M_FROM), _span(mem, row, M_TO)
         if rank == 1:
-            return
-        dialog.request_uri = _span(mem, ints, base + M_URI)
-        dialog.user_agent = _optional(mem, ints, base + M_USER_AGENT)
-        dialog.identity = _optional(mem, ints, base + M_PAI)
-        dialog.diversion = _optional(mem, ints, base + M_DIVERSION)
-        dialog.replaces = _optional(mem, ints, base + M_REPLACES)
-        dialog.refer_to = _optional(mem, ints, base + M_REFER_TO)
+            dialog.head = Head(*parties)
+        else:
+            dialog.head = Head(*parties, *(_span(mem, row, at) if row[at + 1] > 0 else None for at in _HEAD_SPANS))
 
     @staticmethod
-    def _read_server(dialog: Dialog, mem: memoryview, ints: list[int], base: int, status: int) -> None:
+    def _read_server(dialog: Dialog, mem: memoryview, row: list[int]) -> None:
         """Who answers: by the final answer, else by the first that says so."""
-        if dialog.server is not None and status < 200:
-            return
-        at = base + (M_SERVER if ints[base + M_SERVER + 1] > 0 else M_USER_AGENT)
-        if ints[at + 1] > 0:
-            dialog.server = _span(mem, ints, at)
+        at = M_SERVER if row[M_SERVER + 1] > 0 else M_USER_AGENT
+        if row[at + 1] > 0:
+            dialog.server = _span(mem, row, at)
 
     @staticmethod
-    def _read_reason(dialog: Dialog, mem: memoryview, ints: list[int], base: int) -> None:
+    def _read_reason(dialog: Dialog, mem: memoryview, row: list[int]) -> None:
         """Keep the first Reason header with a Q.850 cause (RFC 3326)."""
-        value = _span(mem, ints, base + M_REASON_HEADER)
+        value = _span(mem, row, M_REASON_HEADER)
         if dialog.reason_header is None and q850_cause(value) is not None:
             dialog.reason_header = value
 
-    @staticmethod
-    def _read_digits(call: Call, mem: memoryview, ints: list[int], base: int) -> None:
-        """Digits of an INFO body: `Signal=5` lines of application/dtmf-relay, or the digits alone of application/dtmf."""
-        info = (_span(mem, ints, base + M_FROM_TAG), ints[base + M_CSEQ])
-        if info == call.last_info or len(call.digits) >= MAX_DIGITS:
-            return  # the same INFO on another hop
-        call.last_info = info
-        kind = _span(mem, ints, base + M_CONTENT_TYPE).partition(b";")[0].strip().lower()
-        body = _span(mem, ints, base + M_BODY)[:1024]
-        if kind == b"application/dtmf-relay" or kind == b"application/dtmf":
-            signals = _SIGNAL.findall(body)
-            if signals:
-                call.digits += "".join(map(_digit, signals))
-            elif kind == b"application/dtmf":
-                plain = _PLAIN_DIGITS.match(body)
-                if plain is not None:
-                    call.digits += _digit(plain.group(1)) if plain.group(1).isdigit() else plain.group(1).decode().upper()
-
     # -- what the user asked for -------------------------------------------------------------------------------------
 
-    def _select(self, dialog: Dialog, mem: memoryview, ints: list[int], base: int, record: int) -> None:
+    def _select(self, dialog: Dialog, mem: memoryview, row: list[int], record: int) -> None:
         """Decide whether the dialog is wanted, and count its packets."""
-        if record != dialog.last_record:
-            dialog.last_record = record
-            dialog.packets += max(1, ints[base + M_SEGMENTS])
+        tally = dialog.tally
+        if record != tally.last_record:
+            tally.last_record = record
+            tally.packets += max(1, row[M_SEGMENTS])
         if dialog.wanted or (self._wanted_call is not None and dialog.call_id != self._wanted_call):
             return
         users = self._users
         dialog.wanted = users is None or any(
-            ints[base + span + 1] > 0 and users.wants(_span(mem, ints, base + span))
-            for span in (M_FROM, M_TO, M_PAI, M_PPI, M_URI)
+            row[at + 1] > 0 and users.wants(_span(mem, row, at)) for at in (M_FROM, M_TO, M_PAI, M_PPI, M_URI)
         )
 
     def rtcp(self, src: Endpoint, dst: Endpoint) -> None:
@@ -550,47 +513,13 @@ class DialogTable:
         calls = [session.call for session in sessions if isinstance(session.call, Dialog)]
         wanted = next((dialog for dialog in calls if dialog.wanted), calls[0] if calls else None)
         if wanted is not None:
-            wanted.packets += 1
-            wanted.rtcp_packets += 1
+            wanted.tally.packets += 1
+            wanted.tally.rtcp_packets += 1
 
     @property
     def filtering(self) -> bool:
         """Whether the user asked for some calls only."""
         return self._filtering
-
-    def _report(
-        self,
-        dialog: Dialog,
-        mem: memoryview,
-        ints: list[int],
-        base: int,
-        record: int,
-        ts_ns: int,
-        kind: str,
-        src: Endpoint,
-        dst: Endpoint,
-        sdp: SessionDescription | None,
-    ) -> None:
-        status = ints[base + M_STATUS]
-        method = (
-            METHODS[ints[base + M_METHOD]]
-            if ints[base + M_METHOD] != OTHER_METHOD
-            else _span_text(mem, ints, base + M_METHOD_TEXT)
-        )
-        cseq = ints[base + M_CSEQ]
-        fields: dict[str, object] = {
-            "call_id": text(dialog.call_id),
-            "ns": ts_ns,
-            "frame": record,
-            "src": endpoint(src),
-            "dst": endpoint(dst),
-            "transport": "tcp" if ints[base + M_TRANSPORT] == _TCP else "udp",
-            **({"code": status, "reason": _span_text(mem, ints, base + M_REASON)} if status else {"method": method}),
-            "cseq": f"{cseq} {_span_text(mem, ints, base + M_CSEQ_TEXT)}" if cseq >= 0 else None,
-            "kind": kind,
-            "sdp": sdp_fields(sdp),
-        }
-        self._writer.events.append(Event("message", ts_ns, record, fields))
 
     # -- time and the end --------------------------------------------------------------------------------------------
 
@@ -626,7 +555,7 @@ class DialogTable:
             "dialogs": writer.dialogs_written,
             "streams": writer.streams_written,
             "rtp_packets": writer.rtp_packets,
-            "rtcp_packets": self._writer.rtcp_packets if self._filtering else self._streams.rtcp_packets,
+            "rtcp_packets": self._tally.rtcp_packets if self._filtering else self._streams.rtcp_packets,
         }
 
     def evicted(self) -> dict[str, int]:
@@ -636,42 +565,16 @@ class DialogTable:
 
     def wanted(self) -> int | None:
         """Packets of what the user asked for, as far as it was written; None where he asked for everything."""
-        return self._writer.wanted_packets if self._filtering else None
+        return self._tally.packets if self._filtering else None
 
 
-def _span(mem: memoryview, ints: list[int], at: int) -> bytes:
-    length = ints[at + 1]
+def _span(mem: memoryview, row: list[int], at: int) -> bytes:
+    length = row[at + 1]
     if length <= 0:
         return b""
-    off = ints[at]
-    return bytes(mem[off : off + length])
+    off = row[at]
+    return mem[off : off + length].tobytes()
 
 
-def _optional(mem: memoryview, ints: list[int], at: int) -> bytes | None:
-    return _span(mem, ints, at) if ints[at + 1] > 0 else None
-
-
-def _span_text(mem: memoryview, ints: list[int], at: int) -> str:
-    return text(_span(mem, ints, at))
-
-
-def _digit(signal: bytes) -> str:
-    """A signal as its key: `5`, `*`, or the event number of RFC 4733 (10 is *, 11 is #)."""
-    if signal.isdigit():
-        number = int(signal)
-        return _EVENT_DIGITS[number] if number < len(_EVENT_DIGITS) else ""
-    return signal.decode().upper()
-
-
-def _count(tally: Tally, mem: memoryview, ints: list[int], base: int) -> None:
-    """Count a message that belongs to no dialog."""
-    status = ints[base + M_STATUS]
-    tally.messages += 1
-    if status:
-        tally.responses[status] = tally.responses.get(status, 0) + 1
-    else:
-        method = ints[base + M_METHOD]
-        name = METHODS[method] if method != OTHER_METHOD else _span_text(mem, ints, base + M_METHOD_TEXT)
-        tally.requests[name] = tally.requests.get(name, 0) + 1
-    if ints[base + M_FLAGS] & F_MALFORMED:
-        tally.malformed += 1
+def _span_text(mem: memoryview, row: list[int], at: int) -> str:
+    return text(_span(mem, row, at))

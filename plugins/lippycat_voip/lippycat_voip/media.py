@@ -120,8 +120,8 @@ class Media:
         src, dst, ssrc = self.streams.key(slot)
         tie = Tie(slot, self._socket(src), self._socket(dst), ssrc)
         self._ties[slot] = tie
-        tie.src.ties.add(tie)
-        tie.dst.ties.add(tie)
+        tie.src.add(tie)
+        tie.dst.add(tie)
         owners = self._match(tie, self.streams.clock_ns())
         if owners:
             self._own(tie, owners)
@@ -132,7 +132,7 @@ class Media:
         if tie is None:
             return
         for socket in (tie.src, tie.dst):
-            socket.ties.discard(tie)
+            socket.discard(tie)
             self._drop_unused(socket)
         for session in tie.owners:
             if tie in session.ties:
@@ -266,7 +266,7 @@ class Media:
         """Give a stream the payload map of the call that owns it first: types mean what the receiver's description says
         (RFC 3264, 5.1), what that leaves open the sender's."""
         receiver, sender = tie.owners[0].ends_of(tie)
-        key = (receiver.codecs if receiver is not None else (), sender.codecs if sender is not None else ())
+        key = (receiver.media.codecs if receiver is not None else (), sender.media.codecs if sender is not None else ())
         number = self._maps.get(key)
         if number is None:
             named = {codec[0] for codec in key[0]}

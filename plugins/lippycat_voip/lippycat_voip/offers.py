@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from lippycat_core.addresses import Endpoint
-from lippycat_voip.sdp import SessionDescription
+from lippycat_voip.sdp import Media, SessionDescription
 
 CALLER, CALLEE = 0, 1
 
@@ -18,11 +18,18 @@ MAX_DESCRIPTIONS = 32
 MAX_ENDS = 64
 """What one call may have of each at a time; the oldest goes first."""
 
+FEW = 8
+
+UNSPECIFIED = frozenset(((0, 0, 0, 0), (0, 0, 0xFFFF, 0)))
+
 Transaction = tuple[bytes, int]
 """From tag and CSeq number of the request: what its answers carry too."""
 
 Path = tuple[Endpoint, Endpoint]
 """Source and destination of the message. On each hop the same offer may name other endpoints (media relays)."""
+
+
+NO_MEDIA = Media("other", 0, None, "other", "inactive", None, False, None, (), (), None)
 
 
 class Socket:
@@ -32,14 +39,30 @@ class Socket:
 
     def __init__(self, end: Endpoint) -> None:
         self.end = end
-        self.ties: set[Tie] = set()
+        self.ties: tuple[Tie, ...] | set[Tie] = ()  # a set from the ninth on (a server that looks like RTP)
         self.announced: tuple[AnnouncedEnd, ...] = ()
+
+    def add(self, tie: Tie) -> None:
+        """A stream begins or ends here."""
+        if isinstance(self.ties, set):
+            self.ties.add(tie)
+        elif len(self.ties) < FEW:
+            self.ties = (*self.ties, tie)
+        else:
+            self.ties = {*self.ties, tie}
+
+    def discard(self, tie: Tie) -> None:
+        """The stream is gone."""
+        if isinstance(self.ties, set):
+            self.ties.discard(tie)
+        else:
+            self.ties = tuple(other for other in self.ties if other is not tie)
 
 
 class AnnouncedEnd:
     """One endpoint as one call's descriptions name it; `holds` counts the descriptions that do so now."""
 
-    __slots__ = ("codecs", "holds", "line", "role", "secure", "session", "socket", "two_way")
+    __slots__ = ("holds", "line", "media", "role", "session", "socket")
 
     def __init__(self, session: Session, socket: Socket) -> None:
         self.session = session
@@ -47,9 +70,7 @@ class AnnouncedEnd:
         self.holds = 0
         self.role = CALLER  # whose description it is
         self.line = 0  # which m= line
-        self.secure: bool | None = None
-        self.two_way = True
-        self.codecs: tuple[tuple[int, str, int], ...] = ()
+        self.media = NO_MEDIA  # what that says
 
 
 class Tie:
@@ -146,13 +167,15 @@ class Session:
     def accept(self, register: Register, transaction: Transaction) -> None:
         """The transaction was answered 2xx: what was said in it holds, and what the same parties said before does not,
         unless they said something newer meanwhile (an UPDATE while the INVITE was pending)."""
-        latest: dict[bytes, Transaction] = {}
+        others = False
         for known in self._descriptions:
             if known.transaction == transaction:
                 known.settled = True
-            if known.settled:
-                latest[known.by] = known.transaction
-        self._remove(register, lambda known: known.settled and latest[known.by] != known.transaction)
+            else:
+                others = True
+        if others:
+            latest = {known.by: known.transaction for known in self._descriptions if known.settled}
+            self._remove(register, lambda known: known.settled and latest[known.by] != known.transaction)
 
     def refuse(self, register: Register, transaction: Transaction, path: Path) -> None:
         """The transaction was refused on `path` (the answer's): what was offered in it there is taken back."""
@@ -179,21 +202,16 @@ class Session:
     def _hold(self, register: Register, role: int, description: SessionDescription) -> tuple[AnnouncedEnd, ...]:
         held: list[AnnouncedEnd] = []
         for line, media in enumerate(description.media):
-            first = media.endpoint
-            if first is None or not media.proto.startswith("RTP/"):
-                continue
-            for pair in range(min(media.ports, 8)):  # RTP on every second port (RFC 4566, 5.14)
-                port = first[4] + 2 * pair
-                if port > 0xFFFF:
-                    break
-                announced = self._end(register, (*first[:4], port))
+            address, first = media.address, media.port
+            if media.secure is None or first == 0 or address is None or address in UNSPECIFIED:
+                continue  # no RTP (`secure` is None), refused, unknown, or held the old way
+            for port in range(first, min(first + 2 * media.ports, 0x10000), 2):  # RFC 4566, 5.14: RTP on every second port
+                announced = self._end(register, (*address, port))
                 if announced is None:
                     return tuple(held)
                 announced.role = role
                 announced.line = line
-                announced.secure = media.secure
-                announced.two_way = media.direction == "sendrecv"
-                announced.codecs = media.codecs
+                announced.media = media
                 announced.holds += 1
                 if announced.holds == 1:
                     register.announce(announced)
@@ -259,9 +277,9 @@ class Session:
 
     def secure(self, tie: Tie) -> bool | None:
         """Whether SDP said SRTP (SAVP(F), crypto or fingerprint) of the stream: of every end that it described."""
-        said = [end.secure for end in self.ends_of(tie) if end is not None and end.secure is not None]
+        said = [end.media.secure for end in self.ends_of(tie) if end is not None]
         return all(said) if said else None
 
     def two_way(self) -> bool:
         """Whether every endpoint named now was offered for both directions."""
-        return all(end.two_way for end in self.ends.values() if end.holds)
+        return all(end.media.direction == "sendrecv" for end in self.ends.values() if end.holds)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lippycat_core.addresses import endpoint
+from lippycat_core.addresses import Endpoint, endpoint
 from lippycat_core.timetext import rfc3339
 from lippycat_voip.calls import Attempt, Call, Dialog
+from lippycat_voip.columns import M_CSEQ, M_CSEQ_TEXT, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
 from lippycat_voip.sdp import SessionDescription
@@ -20,7 +21,8 @@ from lippycat_voip.states import (
     name,
 )
 
-TRANSPORT_BITS = ((1, "udp"), (2, "tcp"))
+TRANSPORTS = {17: "udp", 6: "tcp"}
+"""Names of the IP protocol numbers in M_TRANSPORT."""
 
 
 def _ms(begin_ns: int | None, end_ns: int | None) -> float | None:
@@ -57,7 +59,8 @@ def call_state(call: Call, now_ns: int) -> str:
 
 def _head(dialog: Dialog, state: str) -> dict[str, object]:
     result = dialog.result
-    src, dst = dialog.src_dst
+    src, dst = dialog.path
+    head = dialog.head
     return {
         "call_id": text(dialog.call_id),
         "method": dialog.method or None,
@@ -67,17 +70,17 @@ def _head(dialog: Dialog, state: str) -> dict[str, object]:
         "src": endpoint(src),
         "dst": endpoint(dst),
         "hops": max(1, len(dialog.paths)),
-        "transport": [transport for bit, transport in TRANSPORT_BITS if dialog.transports & bit],
-        "from": _party(dialog.from_value, None),
-        "to": _party(dialog.to_value, dialog.to_tag),
-        "request_uri": _text(dialog.request_uri),
-        "user_agent": _text(dialog.user_agent),
+        "transport": [TRANSPORTS[number] for number in dialog.transports],
+        "from": _party(head.from_value, None),
+        "to": _party(head.to_value, dialog.to_tag),
+        "request_uri": _text(head.request_uri),
+        "user_agent": _text(head.user_agent),
         "server": _text(dialog.server),
-        "p_asserted_identity": _uri(dialog.identity),
-        "diversion": _uri(dialog.diversion),
+        "p_asserted_identity": _uri(head.identity),
+        "diversion": _uri(head.diversion),
         "q850_cause": q850_cause(dialog.reason_header) if dialog.reason_header else None,
-        "refer_to": _uri(dialog.refer_to),
-        "replaces": _text(dialog.replaces),
+        "refer_to": _uri(dialog.refer_to or head.refer_to),
+        "replaces": _text(head.replaces),
         "first": rfc3339(dialog.first_ns),
         "last": rfc3339(dialog.last_ns),
         "first_ns": dialog.first_ns,
@@ -215,3 +218,35 @@ def sdp_fields(description: SessionDescription | None) -> list[dict[str, object]
             }
         )
     return lines
+
+
+def message_fields(
+    call_id: bytes,
+    mem: memoryview,
+    row: list[int],
+    record: int,
+    ts_ns: int,
+    kind: str,
+    src: Endpoint,
+    dst: Endpoint,
+    sdp: SessionDescription | None,
+) -> dict[str, object]:
+    """The fields of a `message` record; `row` is the message's row of the message table, `mem` holds its bytes."""
+
+    def span(at: int) -> str:
+        return text(mem[row[at] : row[at] + max(0, row[at + 1])].tobytes())
+
+    status, cseq = row[M_STATUS], row[M_CSEQ]
+    what: dict[str, object] = {"code": status, "reason": span(M_REASON)} if status else {"method": span(M_METHOD_TEXT)}
+    return {
+        "call_id": text(call_id),
+        "ns": ts_ns,
+        "frame": record,
+        "src": endpoint(src),
+        "dst": endpoint(dst),
+        "transport": TRANSPORTS[row[M_TRANSPORT]],
+        **what,
+        "cseq": f"{cseq} {span(M_CSEQ_TEXT)}" if cseq >= 0 else None,
+        "kind": kind,
+        "sdp": sdp_fields(sdp),
+    }

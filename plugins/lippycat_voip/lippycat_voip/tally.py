@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from lippycat_voip.columns import METHODS
+
 
 class Tally:
     """Messages by method and by code. With a user filter each dialog has one of its own, added up when it is wanted."""
 
-    __slots__ = ("copies", "late", "malformed", "messages", "requests", "responses", "retransmissions")
+    __slots__ = (
+        "copies",
+        "last_record",
+        "late",
+        "malformed",
+        "packets",
+        "requests",
+        "responses",
+        "retransmissions",
+        "rtcp_packets",
+    )
 
     def __init__(self) -> None:
-        self.messages = 0
-        self.requests: dict[str, int] = {}
+        self.requests: dict[int | str, int] = {}  # by number of the method, or by name where it has none
         self.responses: dict[int, int] = {}
         self.malformed = 0
         self.retransmissions = 0
         self.copies = 0
         self.late = 0  # of a Call-ID whose record was written before
+        self.packets = 0  # captured packets and RTCP datagrams, counted where the user asked for some calls only
+        self.rtcp_packets = 0
+        self.last_record = 0
 
     def add(self, other: Tally) -> None:
         """Take the counts of `other` too."""
-        self.messages += other.messages
         for method, count in other.requests.items():
             self.requests[method] = self.requests.get(method, 0) + count
         for code, count in other.responses.items():
@@ -28,12 +41,15 @@ class Tally:
         self.retransmissions += other.retransmissions
         self.copies += other.copies
         self.late += other.late
+        self.packets += other.packets
+        self.rtcp_packets += other.rtcp_packets
 
     def fields(self) -> dict[str, object]:
         """The summary's `sip` object."""
+        requests = {METHODS[name] if isinstance(name, int) else name: count for name, count in self.requests.items()}
         return {
-            "messages": self.messages,
-            "requests": {method: self.requests[method] for method in sorted(self.requests)},
+            "messages": sum(requests.values()) + sum(self.responses.values()),
+            "requests": {method: requests[method] for method in sorted(requests)},
             "responses": {str(code): self.responses[code] for code in sorted(self.responses)},
             "malformed": self.malformed,
             "retransmissions": self.retransmissions,

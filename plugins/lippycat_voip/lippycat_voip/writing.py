@@ -35,8 +35,6 @@ class Writer:
         self.dialogs_written = 0
         self.streams_written = 0
         self.rtp_packets = 0
-        self.rtcp_packets = 0  # of wanted calls
-        self.wanted_packets = 0
         self.evicted: dict[str, int] = {}
         self._media = media
         self._tally = tally
@@ -134,10 +132,11 @@ class Writer:
                 if self._complete(tie, dialog):
                     self._release(tie)
             session.forget(self._media)
+            if call is not None and not session.ties:
+                call.session = None  # dialog, call, session and its ends name each other
+                session.ends.clear()
         if not dialog.wanted:
             return
-        self.wanted_packets += dialog.packets
-        self.rtcp_packets += dialog.rtcp_packets
         if self._filtering:
             self._tally.add(dialog.tally)
         if call is not None:
@@ -160,7 +159,7 @@ class Writer:
         received = streams.received(tie.slot)
         self.streams_written += 1
         self.rtp_packets += received
-        self.wanted_packets += received
+        self._tally.packets += received
         self._emit("stream", streams.last_ns(tie.slot), streams.record_id(tie.slot), record)
 
     def _release(self, tie: Tie) -> None:
