@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -52,6 +53,7 @@ class SimdCompiler:
                 compiled[kernel]
             except Exception as error:
                 raise PluginError(f"compiler simd: {kernel.__module__}.{kernel.__qualname__}: {one_line(error)}") from error
+        gc.freeze()  # numba's million objects live as long as the process: let no collection walk them, nor the one at its end
         return compiled
 
     def start(self, kernels: Sequence[Kernel]) -> None:

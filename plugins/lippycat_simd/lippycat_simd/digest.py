@@ -55,6 +55,9 @@ def kernel_digest(kernel: Callable[..., Any]) -> str:
     walk.put(environment())
     path = inspect.getfile(kernel)
     walk.put(path, _content(path))  # numba's index lies by path and is stamped with the content of this one file
+    for name, hint in typing.get_type_hints(kernel).items():
+        walk.put(name)
+        walk.value(hint, ())
     walk.function(typing.cast(types.FunctionType, kernel))
     return walk.hexdigest()
 
@@ -70,7 +73,8 @@ def _content(path: str) -> bytes:
 
 
 class _Walk:
-    """Hashes a function and all that it reaches, each part once."""
+    """Hashes a function and all that it reaches, each part once. Only a kernel's own annotations count: numba finds out the
+    argument types of helpers from the calls."""
 
     def __init__(self) -> None:
         self._hash = hashlib.blake2b(digest_size=16)
@@ -87,9 +91,6 @@ class _Walk:
         if id(function) in self._seen:
             return
         self._seen.add(id(function))
-        for name, hint in sorted(typing.get_type_hints(function).items()):
-            self.put(name)
-            self.value(hint, ())
         names: set[str] = set()
         for code in _codes(function.__code__):
             self.put(code.co_code, code.co_varnames, code.co_names, code.co_freevars, code.co_argcount, code.co_flags)

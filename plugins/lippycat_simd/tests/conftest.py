@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from lippycat_simd.cache import KernelCache
 
 _numbers = itertools.count()

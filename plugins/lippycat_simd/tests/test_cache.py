@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from lippycat_simd import cache as cache_module
-from lippycat_simd.cache import KEEP, KernelCache, find_root
 
 from lippycat_core.errors import SettingError
 from lippycat_core.kernels import load
+from lippycat_simd import cache as cache_module
+from lippycat_simd.cache import KEEP, KernelCache, find_root
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
+from lippycat_core.errors import ContractError, PluginError
+from lippycat_core.interfaces.provider import Provider
 from lippycat_simd import background, fill
 from lippycat_simd import compiler as compiler_module
 from lippycat_simd.background import SimdCompiler
 from lippycat_simd.cache import KernelCache
 from lippycat_simd.compiler import SimdProvider
-
-from lippycat_core.errors import ContractError, PluginError
-from lippycat_core.interfaces.provider import Provider
 
 Make = Callable[..., ModuleType]
 

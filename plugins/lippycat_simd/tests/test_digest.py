@@ -10,6 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from lippycat_simd import digest
 from lippycat_simd.digest import kernel_digest
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from lippycat_core.kernelset import Interpreted
 from lippycat_simd.cache import KernelCache
 from lippycat_simd.kernels import CompiledKernels
 from lippycat_simd.rebind import signature
-
-from lippycat_core.kernelset import Interpreted
 
 Make = Callable[..., ModuleType]
 
