@@ -124,4 +124,6 @@ def accounting_line(summary: Mapping[str, object]) -> str:
     evicted = summary.get("evicted")
     if isinstance(evicted, Mapping) and evicted:
         parts.append(f"{sum(evicted.values()):,} evicted ({tallies(evicted)})")
-    return f"{', '.join(parts)}; {summary.get('seconds')} s, {summary.get('backend')}"
+    seconds = summary.get("seconds")
+    took = seconds if isinstance(seconds, float) else 0.0
+    return f"{', '.join(parts)}; {took:.2f} s, {summary.get('backend')}"

@@ -9,12 +9,15 @@ from lippycat_core.builtin.packetlist import Form, PacketList
 from lippycat_core.builtin.text import TextForm, TextWriter, accounting_line
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.dissect import Dissector
 from lippycat_core.interfaces.sink import Sink
 
 
 def list_packets(source: Input, run: Run, output: Output, *, count: int | None, write_file: str | None) -> int:
     """Run `lc sniff` and return its exit code."""
+    if write_file == "-" and output.format is not None:
+        raise UsageError("-w - and --format both want standard output; write the packets to a file, or leave --format out")
     setup = Setup("sniff", source, run)
     form = output.chosen(sys.stdout.isatty())
     sinks: list[Sink] = []

@@ -1,7 +1,8 @@
 """What commands there are, known without importing them: names from entry points, a first line from the source.
 
 A command is an entry point of `lippycat.commands`, named by its path (`sniff.voip`), that names a function. Its module is read
-as text here and imported only when the command runs.
+as text here and imported only when the command runs. A command with others below it takes options only: an argument
+would be taken for a subcommand.
 """
 
 from __future__ import annotations

@@ -82,6 +82,10 @@ def test_written_packets_are_not_listed_unless_a_format_says_so(lc: Lc, capture:
     assert len(again) == 4
 
 
+def test_two_outputs_into_one_pipe_are_refused(lc: Lc, capture: Path) -> None:
+    expect(lc("sniff", "-r", capture, "-w", "-", "--format", "json"), 2, "standard output")
+
+
 def test_a_capture_can_be_written_into_a_pipe_and_read_from_one(lc: Lc, capture: Path) -> None:
     with capture.open("rb") as stream:
         assert len(records(lc("sniff", "-r", "-", stdin=stream))) == 6

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lippycat_core.cli.kernels import SMALL_BYTES, PatientCompiler, compiler_for, input_bytes, needed
+from lippycat_core.host.discovery import Host
+from lippycat_core.host.settings import load_settings
+from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
+
+
+class FakeCompiler:
+    name = "fake"
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.full = full
+        self.calls: list[str] = []
+
+    def ready(self, kernels: Sequence[Kernel]) -> bool:
+        return self.full
+
+    def load(self, kernels: Sequence[Kernel]) -> KernelSet:
+        self.calls.append("load")
+        return Interpreted()
+
+    def start(self, kernels: Sequence[Kernel]) -> None:
+        self.calls.append("start")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_small_input_never_starts_the_compiler() -> None:
+    inner = FakeCompiler(full=True)
+    patient = PatientCompiler(inner, 1000)
+    assert not patient.ready([])
+    patient.note(SMALL_BYTES - 1)
+    assert not patient.ready([])
+    assert inner.calls == []
+
+
+def test_a_large_input_takes_what_is_compiled() -> None:
+    assert PatientCompiler(FakeCompiler(full=True), SMALL_BYTES).ready([])
+
+
+def test_a_large_input_starts_to_compile_once_and_changes_over() -> None:
+    inner = FakeCompiler()
+    patient = PatientCompiler(inner, SMALL_BYTES)
+    assert not patient.ready([])
+    assert not patient.ready([])
+    assert inner.calls == ["start"]
+    inner.full = True
+    assert patient.ready([])
+
+
+def test_a_pipe_is_small_until_it_proves_to_be_large() -> None:
+    patient = PatientCompiler(FakeCompiler(full=True), None)
+    assert not patient.ready([])
+    patient.note(SMALL_BYTES)
+    assert patient.ready([])
+
+
+def test_sizes_are_those_of_the_packets_not_of_the_compressed_files(tmp_path: Path) -> None:
+    plain, packed = tmp_path / "a.pcap", tmp_path / "b.pcap.gz"
+    plain.write_bytes(bytes(1000))
+    packed.write_bytes(gzip.compress(bytes(range(256)))[:200])
+    assert input_bytes([str(plain)]) == 1000
+    assert input_bytes([str(plain), str(packed)]) == 1000 + 5 * 200
+    assert input_bytes([str(plain), "-"]) is None
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> str:
+    file = tmp_path / "large.pcap"
+    with file.open("wb") as stream:
+        stream.truncate(SMALL_BYTES)
+    return str(file)
+
+
+def test_who_compiles_is_settled_by_size_and_setting(large: str, tmp_path: Path) -> None:
+    pytest.importorskip("lippycat_simd", reason="lippycat-simd is not installed: no compiler to choose")
+    small = tmp_path / "small.pcap"
+    small.write_bytes(bytes(24))
+
+    def chosen(file: str, **flags: str) -> PatientCompiler | None:
+        settings = load_settings({"cache_dir": str(tmp_path), **flags}, environ={}, home=tmp_path)
+        return compiler_for(Host(settings), [file])
+
+    assert chosen(str(small)) is None
+    assert chosen(large, compiler="pure") is None
+    assert chosen(large, compiler="auto") is not None
+    asked_for = chosen(str(small), compiler="simd")
+    assert asked_for is not None
+    assert asked_for.name == "simd"
+
+
+def test_each_kernel_is_needed_once() -> None:
+    plain, filtered = needed([], filtered=False), needed([], filtered=True)
+    assert len(plain) == len(set(plain))
+    assert set(plain) < set(filtered)
