@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,21 @@ _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 @cache
 def environment() -> str:
     """What machine code depends on besides the kernels: versions, the processor and numba's switches."""
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("numba", "llvmlite", "numpy")]
+    versions = [_version(name) for name in ("numba", "llvmlite", "numpy")]
     switches = sorted(
         f"{key}={value}" for key, value in os.environ.items() if key.startswith("NUMBA_") and key != "NUMBA_CACHE_DIR"
     )
     return "\n".join([sys.version, sys.implementation.cache_tag or "", *versions, _processor(), *switches, rebind_source()])
+
+
+def _version(library: str) -> str:
+    """From metadata; where there is none, as some packagers leave it, from where the library lies and when it came there."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        spec = find_spec(library)
+        origin = spec.origin if spec else None
+        return f"{origin} {os.stat(origin).st_mtime_ns}" if origin else "none"
 
 
 def _processor() -> str:
@@ -68,7 +79,10 @@ def _content_at(path: str, mtime_ns: int, size: int) -> bytes:
 
 
 def _content(path: str) -> bytes:
-    stat = os.stat(path)
+    try:
+        stat = os.stat(path)
+    except OSError:  # no source beside the bytecode: numba will not cache this kernel, and say so
+        return b""
     return _content_at(path, stat.st_mtime_ns, stat.st_size)
 
 

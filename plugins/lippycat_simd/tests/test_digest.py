@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Callable
@@ -136,6 +137,28 @@ def test_switches_of_numba_and_the_processor_count(monkeypatch: pytest.MonkeyPat
     finally:
         monkeypatch.undo()
         digest.environment.cache_clear()
+
+
+def test_a_library_without_metadata_has_a_version_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    before = digest.environment()
+    monkeypatch.setattr(importlib.metadata, "version", none)
+    digest.environment.cache_clear()
+    try:
+        assert digest.environment() == digest.environment() != before
+        assert "numba/__init__.py" in digest.environment()
+    finally:
+        monkeypatch.undo()
+        digest.environment.cache_clear()
+
+
+def test_a_kernel_without_its_source_has_a_digest(module: Make) -> None:
+    made = module("def kernel(n: int) -> int:\n    return n\n")
+    before = kernel_digest(made.kernel)
+    Path(made.__file__ or "").unlink()
+    assert kernel_digest(made.kernel) != before
 
 
 def test_every_process_comes_to_the_same_digest_without_numba() -> None:
