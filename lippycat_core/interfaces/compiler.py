@@ -30,5 +30,5 @@ class Compiler(Protocol):
         ...
 
     def close(self) -> None:
-        """End the child process where one still runs."""
+        """Tell the child process to end where one still runs, and do not wait for it."""
         ...

@@ -17,9 +17,6 @@ CHILD = "lippycat_simd.fill"
 MOST_CHILDREN = 4
 """Each takes half a second and 200 MB before it compiles anything: more than these do not pay."""
 
-ENDING_S = 2.0
-"""How long children that were told to end may take before they are killed."""
-
 
 def _children_wanted() -> int:
     """One core is the parent's."""
@@ -79,16 +76,11 @@ class SimdCompiler:
         return self._problem
 
     def close(self) -> None:
-        """End children that still run: what they have finished stays, and the next run goes on from there."""
+        """Tell children that still run to end. Each finishes the kernel that it is at, some seconds at most, and nobody waits
+        for it: so the shortest of runs brings the next one forward."""
         self.problem()
         for child in self._children:
             child.terminate()
-        for child in self._children:
-            try:
-                child.wait(ENDING_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
             if child.stderr is not None:
                 child.stderr.close()
         self._children.clear()

@@ -1,6 +1,6 @@
 """What a child process that fills the cache does: `python -m lippycat_simd.fill`, its job as JSON on standard input.
 
-It runs beside a capture's analysis, so it is nice, and what it has finished stays when it is ended early.
+It runs beside a capture's analysis, so it is nice; told to end, it finishes the kernel that it is at.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ Wanted = tuple[str, str, str]
 NICENESS = 10
 
 
-def fill(cache: KernelCache, wanted: Sequence[Wanted]) -> list[str]:
+def fill(cache: KernelCache, wanted: Sequence[Wanted], ending: Callable[[], bool] = lambda: False) -> list[str]:
     """Compile what is missing and give the reasons, a line each, of what could not be compiled.
 
     Each kernel is claimed before it is compiled, so that several children share the work. A second round waits for what
-    others had claimed, and does what they have left.
+    others had claimed, and does what they have left. Between two kernels it asks whether it is `ending`.
     """
     compiled = CompiledKernels(cache)
     kernels: dict[str, Kernel] = {}
@@ -43,6 +44,8 @@ def fill(cache: KernelCache, wanted: Sequence[Wanted]) -> list[str]:
             kernels.pop(name, None)
     for wait in (False, True):
         for name, kernel in kernels.items():
+            if ending():
+                return []
             if cache.has(kernel) or name in problems:
                 continue
             with cache.claim(kernel, wait=wait) as ours:
@@ -86,7 +89,9 @@ def main() -> int:
     sys.path.extend(entry for entry in task["path"] if entry not in sys.path)
     os.nice(NICENESS)
     cache = KernelCache(Path(task["root"]))
-    problems = fill(cache, task["kernels"])
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+    problems = fill(cache, task["kernels"], lambda: bool(told))
     cache.prune()
     print("\n".join(problems), file=sys.stderr)
     return 1 if problems else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -201,16 +202,26 @@ def test_a_child_that_dies_is_a_reason(module: Make, cache: KernelCache) -> None
     compiler.close()
 
 
-def test_close_ends_the_child_and_keeps_what_is_done(module: Make, cache: KernelCache) -> None:
-    made = module(KERNELS)
+def test_close_waits_for_nobody_and_the_child_finishes_its_kernel(module: Make, cache: KernelCache) -> None:
+    made = module("".join(f"def kernel{i}(x: int) -> int: return x + {i}\n" for i in range(50)))
+    kernels = [getattr(made, f"kernel{i}") for i in range(50)]
     compiler = SimdCompiler(cache)
-    compiler.start([made.twice, made.total])
+    compiler.start(kernels)
     (child,) = compiler._children
+    end = time.monotonic() + 60
+    while not any(map(cache.has, kernels)) and time.monotonic() < end:
+        time.sleep(0.01)
     begin = time.monotonic()
     compiler.close()
     compiler.close()
-    assert child.poll() is not None
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 0.5
+    child.wait(30)
+    done = list(map(cache.has, kernels))
+    assert True in done
+    assert False in done, "it went on to the end"
+    for kernel in itertools.compress(kernels, done):
+        assert list(cache.folder(kernel).rglob("*.nbc"))
+    assert compiler.problem() == ""
 
 
 def test_with_nowhere_to_write_kernels_are_compiled_without_a_cache(module: Make, monkeypatch: pytest.MonkeyPatch) -> None:
