@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from lippycat_core.addresses import Endpoint
+from lippycat_core.batch import Batch
 from lippycat_core.sequence import SequenceSpace
 
 NOWHERE: Endpoint = (0, 0, 0, 0, 0)
@@ -14,7 +15,7 @@ NOWHERE: Endpoint = (0, 0, 0, 0, 0)
 @dataclass(slots=True, eq=False)
 class Connection:
     """Both directions of a TCP connection. `state[side]` is the owner's to use, `claim` what it answered; `ends[side]` is
-    who sends to whom, known once the direction was seen."""
+    who sends to whom, known once there is an owner."""
 
     owner: object = None
     claim: object = None
@@ -32,10 +33,8 @@ class Stream:
     slot: int
     side: int
     order: SequenceSpace | None  # None until the first byte's number is known
-    tries: int
     head: bytearray = field(default_factory=bytearray)
     head_segments: int = 0
-    shown: int = 0
     gap: int = 0  # bytes given up in front of the next run
     since_ns: int = 0  # when the hole at the front was found
     fin: int | None = None  # position behind the last byte
@@ -44,3 +43,23 @@ class Stream:
     def ended(self) -> bool:
         """Whether all bytes up to the FIN have had their turn."""
         return self.fin is not None and self.order is not None and self.order.next >= self.fin
+
+
+class TcpRows(NamedTuple):
+    """What of a batch's TCP rows is read here, as memoryviews: a read gives a plain int whatever kernels are bound."""
+
+    flow: memoryview
+    now_ns: memoryview
+    flags: memoryview
+    seq: memoryview
+    ack: memoryview
+    off: memoryview
+    captured: memoryview
+    wire: memoryview
+
+    @classmethod
+    def of(cls, batch: Batch) -> TcpRows:
+        """The columns of a batch."""
+        t, r = batch.transport, batch.route
+        columns = (r.flow, r.now_ns, t.tcp_flags, t.seq, t.ack, t.pay_off, t.pay_len, t.pay_wire)
+        return cls(*(memoryview(column.data) for column in columns))

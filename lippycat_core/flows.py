@@ -58,7 +58,6 @@ class FlowTable:
         self._release = kernels[k.release]
         self._reindex = kernels[k.reindex]
         self._views()
-        self._rebuild()
 
     def watch(self, freed: Callable[[Sequence[int]], None]) -> None:
         """Call `freed(slots)` each time that slots are freed, before any of them is used again."""

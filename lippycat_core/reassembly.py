@@ -8,52 +8,24 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from lippycat_core.batch import Batch
 from lippycat_core.columns import ACK, FIN, RST, SYN
-from lippycat_core.connections import Connection, Stream
+from lippycat_core.connections import Connection, Stream, TcpRows
 from lippycat_core.flows import FlowTable
 from lippycat_core.interfaces.dissect import BulkDissector, Run
 from lippycat_core.kernels import flow as f
 from lippycat_core.kernels import tcp as k
 from lippycat_core.kernelset import Kernel, KernelSet
-from lippycat_core.routing import StreamRouter
 from lippycat_core.sequence import PAGE, Piece, SequenceSpace
-
-HEAD_LIMIT = 1024
-"""Bytes after which a dissector must know whether a stream is its own."""
-
-TRIES_FROM_START = 3
-"""Segments that are shown of a direction whose beginning was captured, and of one that the capture begins inside of."""
-TRIES_MID_STREAM = 16
-TRY_BYTES = 64 * 1024
+from lippycat_core.stream_claims import StreamClaims
 
 FURTHEST = 1 << 30
 """No sender may be further ahead than the largest window (RFC 7323, section 2.3)."""
 
 CONNECTION_IDLE_NS = 3600 * 1_000_000_000
 """Silence after which a connection is forgotten; SIP connections idle between registrations."""
-
-
-class _Rows(NamedTuple):
-    """What of a batch's TCP rows is read here, as memoryviews: a read gives a plain int whatever kernels are bound."""
-
-    flow: memoryview
-    now_ns: memoryview
-    flags: memoryview
-    seq: memoryview
-    ack: memoryview
-    off: memoryview
-    captured: memoryview
-    wire: memoryview
-
-    @classmethod
-    def of(cls, batch: Batch) -> _Rows:
-        """The columns of a batch."""
-        t, r = batch.transport, batch.route
-        columns = (r.flow, r.now_ns, t.tcp_flags, t.seq, t.ack, t.pay_off, t.pay_len, t.pay_wire)
-        return cls(*(memoryview(column.data) for column in columns))
 
 
 class TcpReassembly:
@@ -74,7 +46,7 @@ class TcpReassembly:
         idle_ns: int = CONNECTION_IDLE_NS,
     ) -> None:
         self._flows = flows
-        self._claims = StreamRouter(dissectors)
+        self._claims = StreamClaims(flows, dissectors)
         self._max_connections = max_connections
         self._max_pages = max_pages
         self._max_total = max(1, max_bytes // PAGE)
@@ -101,7 +73,7 @@ class TcpReassembly:
         """
         if begin >= end or not self._claims:
             return []
-        self._batch, self._rows = batch, _Rows.of(batch)
+        self._batch, self._rows = batch, TcpRows.of(batch)
         runs: list[Run] = []
         self._runs = runs
         self._settle(begin)
@@ -128,7 +100,7 @@ class TcpReassembly:
 
     def finish(self, batch: Batch) -> list[Run]:
         """The input has ended with `batch` (not empty): what is still held, its holes given up, as runs of the last row."""
-        self._batch, self._rows = batch, _Rows.of(batch)
+        self._batch, self._rows = batch, TcpRows.of(batch)
         runs: list[Run] = []
         self._runs = runs
         self._settle(batch.rows - 1)
@@ -154,6 +126,8 @@ class TcpReassembly:
         if stream is None:
             if wire == 0 and not (flags & (FIN | RST) and self._flows.peer(slot) in self._streams):
                 return
+            if wire and self._unwanted(slot, seq, row):
+                return
             stream = self._open(slot, row)
         connection = stream.connection
         connection.last_ns = rows.now_ns[row]
@@ -175,6 +149,20 @@ class TcpReassembly:
                 self._end(stream, row)
         elif stream.ended and other is not None and other.ended:
             self._end(stream, row)
+
+    def _unwanted(self, slot: int, seq: int, row: int) -> bool:
+        """Whether no dissector wants the next bytes of a direction of which nothing is kept: the common case, so that the
+        flow's row remembers all that there is to it."""
+        rows, cells, cell = self._rows, self._flows.cells, slot * f.WIDTH
+        peer = self._streams.get(cells[cell + f.PEER])
+        if cells[cell + f.TCP_BASE] not in (-1, seq) or (peer is not None and peer.connection.owner is not None):
+            return False
+        off, captured = rows.off[row], rows.captured[row]
+        if captured and self._claims.ask(slot, self._batch.mem[off : off + captured]) is not False:
+            return False
+        self._claims.in_vain(slot)
+        cells[cell + f.TCP_BASE] = seq + rows.wire[row] & k.MASK
+        return True
 
     def _payload(self, stream: Stream, order: SequenceSpace, start: int, end: int, row: int) -> None:
         rows = self._rows
@@ -310,10 +298,7 @@ class TcpReassembly:
         if stream.gap:
             stream.head.clear()
             stream.head_segments = stream.gap = 0
-        if length == 0:
-            return
         batch = self._batch
-        stream.shown += length
         if stream.head:
             off = batch.append(stream.head + batch.mem[off : off + length])
             length += len(stream.head)
@@ -321,23 +306,22 @@ class TcpReassembly:
             stream.head.clear()
             stream.head_segments = 0
         head = batch.mem[off : off + length]
-        answer = self._claims.ask(head, *self._flows.ports(stream.slot), final=length >= HEAD_LIMIT)
+        answer = self._claims.ask(stream.slot, head) if length else False
         if isinstance(answer, tuple):
             self._claim(stream, *answer, row)
             self._give(stream, row, off, length, segments)
-            return
-        if answer:
+        elif answer:
             stream.head += head
             stream.head_segments = segments
-            return
-        stream.tries -= 1
-        if stream.tries <= 0 or stream.shown > TRY_BYTES:
+        elif self._claims.in_vain(stream.slot):
             self._drop(stream, f.T_REFUSED)
 
     def _claim(self, stream: Stream, owner: object, answer: object, row: int) -> None:
         """A dissector takes the connection, with what the other direction has shown so far."""
         connection = stream.connection
         connection.owner, connection.claim = owner, answer
+        src, dst = self._flows.ends(stream.slot)
+        connection.ends = [(src, dst), (dst, src)] if stream.side == 0 else [(dst, src), (src, dst)]
         other = connection.streams[1 - stream.side]
         if other is not None and other.head:
             data, segments = bytes(other.head), other.head_segments
@@ -352,10 +336,9 @@ class TcpReassembly:
         """Begin to keep a direction; its first number is what a SYN told, else that of the segment at hand."""
         flows, cell = self._flows, slot * f.WIDTH
         base = flows.cells[cell + f.TCP_BASE]
-        order = SequenceSpace(base) if base >= 0 else None
-        stream = Stream(connection, slot, flows.side(slot), order, TRIES_MID_STREAM if order is None else TRIES_FROM_START)
+        stream = Stream(connection, slot, flows.side(slot), SequenceSpace(base) if base >= 0 else None)
+        self._claims.allow(slot)
         connection.streams[stream.side] = stream
-        connection.ends[stream.side] = flows.ends(slot)
         self._streams[slot] = stream
         flows.cells[cell + f.TCP_STATE] = f.T_OPEN
         return stream
@@ -413,6 +396,7 @@ class TcpReassembly:
                 self._drop(stream, f.T_FRESH)
                 base = stream.order.next & k.MASK if ended and stream.order is not None else -1
                 self._flows.cells[stream.slot * f.WIDTH + f.TCP_BASE] = base
+                self._flows.cells[stream.slot * f.WIDTH + f.TCP_TRIES] = 0
         self._connections.pop(connection, None)
 
     def _drop(self, stream: Stream, state: int) -> None:

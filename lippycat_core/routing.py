@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -14,7 +14,6 @@ from lippycat_core.interfaces.dissect import BulkDissector, Claim
 from lippycat_core.kernels import route as k
 from lippycat_core.kernelset import Kernel, KernelSet
 
-Ask = Callable[[memoryview, int, int], object]
 D = TypeVar("D", bound=BulkDissector)
 
 
@@ -76,35 +75,6 @@ class Router:
             self._resize(batch.capacity)
         count = self._select(batch.views.route, kind, kind + kinds, self._rows_view, begin, end)
         return self._rows[:count]
-
-
-class StreamRouter:
-    """Says whose a TCP connection is, by what one of its directions begins with."""
-
-    def __init__(self, dissectors: Sequence[BulkDissector]) -> None:
-        self._asked: list[tuple[BulkDissector, Ask]] = []
-        for dissector in content_first(dissectors):
-            ask = dissector.claim_connection if isinstance(dissector, ClaimsConnections) else _by_content(dissector)
-            self._asked.append((dissector, ask))
-
-    def __bool__(self) -> bool:
-        """Whether there is anybody to ask."""
-        return bool(self._asked)
-
-    def ask(self, head: memoryview, sport: int, dport: int, *, final: bool) -> tuple[BulkDissector, object] | bool:
-        """The dissector that wants the connection and what it answered; False where none does; True while one whose turn
-        comes first needs more than `head` to tell. With `final` there will be no more."""
-        for dissector, ask in self._asked:
-            answer = ask(head, sport, dport)
-            if answer:
-                return dissector, answer
-            if answer is None and not final:
-                return True
-        return False
-
-
-def _by_content(dissector: BulkDissector) -> Ask:
-    return lambda head, sport, dport: dissector.claim_stream(head)
 
 
 class ClaimTable:

@@ -24,9 +24,8 @@ PACKETS = 9
 TCP_STATE = 10  # T_ code below
 TCP_BASE = 11  # the number that the direction's next byte has, where a SYN or an ended connection tells; -1 where nothing does
 TCP_ACK = 12  # highest acknowledgement number this direction has sent, -1 before one
-USER0 = 13  # for whoever owns the flow; -1 in a new one
-USER1 = 14
-NEXT_FREE = 15  # free slot: the next one, -1 at the end
+TCP_TRIES = 13  # segments that dissectors will still be shown before the direction is refused, 0 before the first
+NEXT_FREE = 14  # free slot: the next one, -1 at the end (the row is two cache lines; one word of them is spare)
 
 # What TCP_STATE says, to `kernels.tcp` and to `reassembly`. `track` runs ahead of both: whatever they do to a direction must
 # be right also where its peer has no slot yet, so they read the peer's row and write to it only what a new row holds.
@@ -174,8 +173,7 @@ def track(
             table[cell + TCP_STATE] = T_FRESH
             table[cell + TCP_BASE] = -1
             table[cell + TCP_ACK] = -1
-            table[cell + USER0] = -1
-            table[cell + USER1] = -1
+            table[cell + TCP_TRIES] = 0
             if peer >= 0 and peer != slot:
                 table[cell + PEER] = peer
                 table[cell + SIDE] = 1 - table[peer * WIDTH + SIDE]

@@ -13,6 +13,7 @@ from lippycat_core.kernels.flow import (
     TCP_ACK,
     TCP_BASE,
     TCP_STATE,
+    TCP_TRIES,
     WIDTH,
 )
 
@@ -32,10 +33,12 @@ def begin_direction(table: I64, cell: int, peer: int, first: int, flags: int, ac
     table[cell + TCP_STATE] = T_FRESH
     table[cell + TCP_BASE] = first
     table[cell + TCP_ACK] = -1
+    table[cell + TCP_TRIES] = 0
     if peer >= 0 and ((flags & ACK) == 0 or table[peer + TCP_BASE] != ack):
         table[peer + TCP_STATE] = T_FRESH
         table[peer + TCP_BASE] = -1
         table[peer + TCP_ACK] = -1
+        table[peer + TCP_TRIES] = 0
 
 
 def scan(transport: Transport, route: Route, table: I64, begin: int, end: int) -> int:
