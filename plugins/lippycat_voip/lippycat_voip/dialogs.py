@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lippycat_core.addresses import Endpoint
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.events import Event
-from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog, Head
+from lippycat_voip.calls import HEAD_SEPARATOR, NEVER, NO_RESULT, Call, Dialog
 from lippycat_voip.columns import (
     ACK,
     BYE,
@@ -75,10 +75,10 @@ _SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
 COPY_NS = 100_000_000
 """The same message within this time is a second capture of it, later one it was sent again."""
 
-MAX_SEEN = 512
-"""Messages of one dialog that copies are told by; a re-INVITE storm pushes out the oldest."""
+MAX_SEEN, FORGOTTEN = 128, 64
+"""So many messages of one dialog are remembered to tell copies by; with one more, so many of the oldest are forgotten."""
 
-_HEAD_SPANS = (M_URI, M_USER_AGENT, M_PAI, M_DIVERSION, M_REPLACES, M_REFER_TO)
+_HEAD_SPANS = (M_FROM, M_TO, M_URI, M_USER_AGENT, M_PAI, M_DIVERSION, M_REPLACES, M_REFER_TO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +183,11 @@ class DialogTable:
         if self._filtering:
             self._select(dialog, mem, row, record)
 
-        seen = dialog.seen
-        before = seen.get(key)
-        seen[key] = ts_ns
-        if before is None:
-            if len(seen) > MAX_SEEN:
-                del seen[next(iter(seen))]
+        if not dialog.keys.count(key):
+            dialog.keys.append(key)
+            dialog.times.append(ts_ns)
+            if len(dialog.keys) > MAX_SEEN:
+                del dialog.keys[:FORGOTTEN], dialog.times[:FORGOTTEN]
             if method == INVITE:
                 if status:
                     self._invite_answer(dialog, mem, row, record, ts_ns, to_tag, branch, line, (src, dst), sdp)
@@ -199,14 +198,17 @@ class DialogTable:
             else:
                 self._request(dialog, mem, row, record, ts_ns, method, branch, (src, dst), sdp)
             kind = "new"
-        elif -COPY_NS <= ts_ns - before <= COPY_NS:
-            dialog.copies += 1
-            tally.copies += 1
-            kind = "copy"
         else:
-            dialog.retransmissions += 1
-            tally.retransmissions += 1
-            kind = "retransmission"
+            at = dialog.keys.index(key)
+            if -COPY_NS <= ts_ns - dialog.times[at] <= COPY_NS:
+                dialog.copies += 1
+                tally.copies += 1
+                kind = "copy"
+            else:
+                dialog.retransmissions += 1
+                tally.retransmissions += 1
+                kind = "retransmission"
+            dialog.times[at] = ts_ns
         if self._messages and dialog.wanted:
             fields = message_fields(dialog.call_id, mem, row, record, ts_ns, kind, src, dst, sdp)
             self._writer.events.append(Event("message", ts_ns, record, fields))
@@ -472,11 +474,8 @@ class DialogTable:
     def _read_head(dialog: Dialog, mem: memoryview, row: list[int], rank: int) -> None:
         """Take the headers of the message that stands for the dialog."""
         dialog.head_rank = rank
-        parties = _span(mem, row, M_FROM), _span(mem, row, M_TO)
-        if rank == 1:
-            dialog.head = Head(*parties)
-        else:
-            dialog.head = Head(*parties, *(_span(mem, row, at) if row[at + 1] > 0 else None for at in _HEAD_SPANS))
+        spans = _HEAD_SPANS if rank > 1 else _HEAD_SPANS[:2]
+        dialog.head = HEAD_SEPARATOR.join([mem[row[at] : row[at] + row[at + 1]] if row[at + 1] > 0 else b"" for at in spans])
 
     @staticmethod
     def _read_server(dialog: Dialog, mem: memoryview, row: list[int]) -> None:

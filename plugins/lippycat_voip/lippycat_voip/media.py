@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from lippycat_core.addresses import Endpoint
-from lippycat_voip.offers import AnnouncedEnd, Session, Socket, Tie
+from lippycat_voip.offers import AnnouncedEnd, Session, Socket, Tie, with_tie, without_tie
 
 LOOKBACK_NS = 32_000_000_000
 """How long before the SDP that announces it a stream may have had its last packet, to be the announced one."""
@@ -120,8 +120,9 @@ class Media:
         src, dst, ssrc = self.streams.key(slot)
         tie = Tie(slot, self._socket(src), self._socket(dst), ssrc)
         self._ties[slot] = tie
-        tie.src.add(tie)
-        tie.dst.add(tie)
+        tie.src.ties = with_tie(tie.src.ties, tie)
+        if tie.dst is not tie.src:
+            tie.dst.ties = with_tie(tie.dst.ties, tie)
         owners = self._match(tie, self.streams.clock_ns())
         if owners:
             self._own(tie, owners)
@@ -132,11 +133,10 @@ class Media:
         if tie is None:
             return
         for socket in (tie.src, tie.dst):
-            socket.discard(tie)
+            socket.ties = without_tie(socket.ties, tie)
             self._drop_unused(socket)
         for session in tie.owners:
-            if tie in session.ties:
-                session.ties.remove(tie)
+            session.ties = without_tie(session.ties, tie)
         tie.owners = ()
 
     def tie(self, slot: int) -> Tie | None:
@@ -253,7 +253,7 @@ class Media:
     def _own(self, tie: Tie, owners: tuple[Session, ...]) -> None:
         for session in owners:
             if session not in tie.owners:
-                session.ties.append(tie)
+                session.ties = with_tie(session.ties, tie)
         tie.owners = owners
         self._describe(tie)
         self._set_expiry(tie)

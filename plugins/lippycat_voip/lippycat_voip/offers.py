@@ -7,7 +7,7 @@ answered 2xx, and taken back when that is refused. Streams are `media`'s busines
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from lippycat_core.addresses import Endpoint
 from lippycat_voip.sdp import Media, SessionDescription
@@ -29,7 +29,26 @@ Path = tuple[Endpoint, Endpoint]
 """Source and destination of the message. On each hop the same offer may name other endpoints (media relays)."""
 
 
+Ties: TypeAlias = "tuple[Tie, ...] | dict[Tie, None]"
+"""Streams in the order in which they were tied."""
+
 NO_MEDIA = Media("other", 0, None, "other", "inactive", None, False, None, (), (), None)
+
+
+def with_tie(ties: Ties, tie: Tie) -> Ties:
+    """`ties` and one more: a tuple while they are few, as nearly always; a dict for a flood of them."""
+    if isinstance(ties, dict):
+        ties[tie] = None
+        return ties
+    return (*ties, tie) if len(ties) < FEW else dict.fromkeys((*ties, tie))
+
+
+def without_tie(ties: Ties, tie: Tie) -> Ties:
+    """`ties` without one of them."""
+    if isinstance(ties, dict):
+        ties.pop(tie, None)
+        return ties
+    return tuple(other for other in ties if other is not tie)
 
 
 class Socket:
@@ -39,24 +58,8 @@ class Socket:
 
     def __init__(self, end: Endpoint) -> None:
         self.end = end
-        self.ties: tuple[Tie, ...] | set[Tie] = ()  # a set from the ninth on (a server that looks like RTP)
+        self.ties: Ties = ()
         self.announced: tuple[AnnouncedEnd, ...] = ()
-
-    def add(self, tie: Tie) -> None:
-        """A stream begins or ends here."""
-        if isinstance(self.ties, set):
-            self.ties.add(tie)
-        elif len(self.ties) < FEW:
-            self.ties = (*self.ties, tie)
-        else:
-            self.ties = {*self.ties, tie}
-
-    def discard(self, tie: Tie) -> None:
-        """The stream is gone."""
-        if isinstance(self.ties, set):
-            self.ties.discard(tie)
-        else:
-            self.ties = tuple(other for other in self.ties if other is not tie)
 
 
 class AnnouncedEnd:
@@ -130,8 +133,8 @@ class Session:
         self.serial = serial
         self.over = False
         self.expire_ns = 0
-        self.ends: dict[Endpoint, AnnouncedEnd] = {}
-        self.ties: list[Tie] = []
+        self.ends: list[AnnouncedEnd] = []  # all that were ever named, also those no longer held
+        self.ties: Ties = ()
         self.written: tuple[tuple[int, int | None], ...] = ()  # id and receiving party of streams that are no longer tied
         self._descriptions: list[Description] = []
 
@@ -153,10 +156,12 @@ class Session:
         """Take a body that `by` (a tag) sent; its endpoints are named from now on. Returns them."""
         held = self._hold(register, role, description)
         for known in self._descriptions:
-            if known.transaction == transaction and known.by == by and known.path == path:
-                before, known.ends = known.ends, held
-                self._release(register, before)
-                return held
+            if known.transaction == transaction:
+                if known.by == by and known.path == path:
+                    before, known.ends = known.ends, held
+                    self._release(register, before)
+                    return held
+                transaction = known.transaction  # one object for all
         if len(self._descriptions) >= MAX_DESCRIPTIONS:
             self._remove(register, self._descriptions[:1].__contains__)
         added = Description(by, transaction, path)
@@ -220,18 +225,25 @@ class Session:
 
     def _end(self, register: Register, end: Endpoint) -> AnnouncedEnd | None:
         """The endpoint's entry, kept when it is no longer named: streams are compared with all that the call ever named."""
-        announced = self.ends.get(end)
+        announced = self.end(end)
         if announced is None:
             if len(self.ends) >= MAX_ENDS:
-                idle = next((known for known in self.ends.values() if not known.holds), None)
+                idle = next((known for known in self.ends if not known.holds), None)
                 if idle is None:
                     return None
-                del self.ends[idle.socket.end]
-            socket = register.hold(self, end)
-            announced = self.ends[socket.end] = AnnouncedEnd(self, socket)
+                self.ends.remove(idle)
+            announced = AnnouncedEnd(self, register.hold(self, end))
+            self.ends.append(announced)
         elif not announced.holds:
             announced.socket = register.hold(self, end)
         return announced
+
+    def end(self, end: Endpoint) -> AnnouncedEnd | None:
+        """What the call said of an endpoint, None where it never named it."""
+        for announced in self.ends:
+            if announced.socket.end == end:
+                return announced
+        return None
 
     def _release(self, register: Register, ends: tuple[AnnouncedEnd, ...]) -> None:
         for announced in ends:
@@ -244,7 +256,7 @@ class Session:
     def ends_of(self, tie: Tie) -> tuple[AnnouncedEnd | None, AnnouncedEnd | None]:
         """How the call describes the stream's receiver and its sender: by their endpoints, and where media comes from or
         goes to elsewhere (NAT), by the other party's m= line of the same number."""
-        receiver, sender = self.ends.get(tie.dst.end), self.ends.get(tie.src.end)
+        receiver, sender = self.end(tie.dst.end), self.end(tie.src.end)
         if receiver is None and sender is not None:
             receiver = self._counterpart(sender)
         elif sender is None and receiver is not None:
@@ -253,26 +265,26 @@ class Session:
 
     def _counterpart(self, end: AnnouncedEnd) -> AnnouncedEnd | None:
         found = None
-        for other in self.ends.values():
+        for other in self.ends:
             if other.role != end.role and other.line == end.line and (found is None or other.holds):
                 found = other
         return found
 
     def behind_nat(self, tie: Tie) -> bool:
         """Whether one end of the stream is announced and the other party announced another socket than the other end."""
-        known = self.ends.get(tie.dst.end)
-        other = self.ends.get(tie.src.end)
+        known = self.end(tie.dst.end)
+        other = self.end(tie.src.end)
         if (known is None) == (other is None):
             return False
         end = known or other
-        return end is not None and any(one.role != end.role for one in self.ends.values())
+        return end is not None and any(one.role != end.role for one in self.ends)
 
     def receiver_role(self, tie: Tie) -> int | None:
         """Which party a stream goes to."""
-        receiver = self.ends.get(tie.dst.end)
+        receiver = self.end(tie.dst.end)
         if receiver is not None:
             return receiver.role
-        sender = self.ends.get(tie.src.end)
+        sender = self.end(tie.src.end)
         return None if sender is None else CALLEE if sender.role == CALLER else CALLER
 
     def secure(self, tie: Tie) -> bool | None:
@@ -282,4 +294,4 @@ class Session:
 
     def two_way(self) -> bool:
         """Whether every endpoint named now was offered for both directions."""
-        return all(end.media.direction == "sendrecv" for end in self.ends.values() if end.holds)
+        return all(end.media.direction == "sendrecv" for end in self.ends if end.holds)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from lippycat_core.addresses import Endpoint, endpoint
 from lippycat_core.timetext import rfc3339
-from lippycat_voip.calls import Attempt, Call, Dialog
+from lippycat_voip.calls import HEAD_FIELDS, HEAD_SEPARATOR, Attempt, Call, Dialog
 from lippycat_voip.columns import M_CSEQ, M_CSEQ_TEXT, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
@@ -33,7 +35,7 @@ def _ms(begin_ns: int | None, end_ns: int | None) -> float | None:
 
 
 def _text(value: bytes | None) -> str | None:
-    return text(unfold(value).strip()) or None if value is not None else None
+    return text(unfold(value).strip()) or None if value else None
 
 
 def _party(value: bytes, tag: bytes | None) -> dict[str, object] | None:
@@ -60,7 +62,7 @@ def call_state(call: Call, now_ns: int) -> str:
 def _head(dialog: Dialog, state: str) -> dict[str, object]:
     result = dialog.result
     src, dst = dialog.path
-    head = dialog.head
+    head = dict(zip(HEAD_FIELDS, dialog.head.split(HEAD_SEPARATOR), strict=False))
     return {
         "call_id": text(dialog.call_id),
         "method": dialog.method or None,
@@ -71,16 +73,16 @@ def _head(dialog: Dialog, state: str) -> dict[str, object]:
         "dst": endpoint(dst),
         "hops": max(1, len(dialog.paths)),
         "transport": [TRANSPORTS[number] for number in dialog.transports],
-        "from": _party(head.from_value, None),
-        "to": _party(head.to_value, dialog.to_tag),
-        "request_uri": _text(head.request_uri),
-        "user_agent": _text(head.user_agent),
+        "from": _party(head.get("from_value", b""), None),
+        "to": _party(head.get("to_value", b""), dialog.to_tag),
+        "request_uri": _text(head.get("request_uri")),
+        "user_agent": _text(head.get("user_agent")),
         "server": _text(dialog.server),
-        "p_asserted_identity": _uri(head.identity),
-        "diversion": _uri(head.diversion),
+        "p_asserted_identity": _uri(head.get("identity")),
+        "diversion": _uri(head.get("diversion")),
         "q850_cause": q850_cause(dialog.reason_header) if dialog.reason_header else None,
-        "refer_to": _uri(dialog.refer_to or head.refer_to),
-        "replaces": _text(head.replaces),
+        "refer_to": _uri(dialog.refer_to or head.get("refer_to")),
+        "replaces": _text(head.get("replaces")),
         "first": rfc3339(dialog.first_ns),
         "last": rfc3339(dialog.last_ns),
         "first_ns": dialog.first_ns,
@@ -155,6 +157,9 @@ def dialog_fields(dialog: Dialog, now_ns: int) -> dict[str, object]:
 
 # -- streams ----------------------------------------------------------------------------------------------------------
 
+MAX_COMPARED = 1024
+"""Streams of one call among which the one is looked for that another continues."""
+
 _BEFORE_TRANSPORT = ("ssrc", "src", "dst", "transport")
 
 
@@ -165,7 +170,8 @@ def _continues(media: Media, tie: Tie) -> int | None:
     streams = media.streams
     begin_ns, number = streams.first_ns(tie.slot), streams.record_id(tie.slot)
     best: tuple[bool, int, int] | None = None
-    for other in tie.owners[0].ties:
+    ties = tie.owners[0].ties
+    for other in islice(reversed(ties), MAX_COMPARED):
         if other.ssrc != tie.ssrc or streams.record_id(other.slot) >= number or streams.last_ns(other.slot) > begin_ns:
             continue
         same_src, same_dst = other.src.end == tie.src.end, other.dst.end == tie.dst.end
