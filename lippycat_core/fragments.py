@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import struct
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lippycat_core.batch import Batch
 from lippycat_core.columns import FRAGMENT, FRESH, I32, I64, U8, U32, Frame, Net, Route, Transport
 from lippycat_core.kernels.decode import decode
-from lippycat_core.kernels.fragments import next_fragment
 from lippycat_core.kernelset import Kernel, KernelSet
 
 RAW_IP = 101  # LINKTYPE_RAW
@@ -27,6 +27,9 @@ MAX_COPIES = 4  # of one datagram, captured at several places
 
 Key: TypeAlias = tuple[int, ...]
 """Source and destination words, protocol (IPv4) or -1 (RFC 8200: only the first fragment's counts), identification."""
+
+Fields: TypeAlias = tuple[int, ...]
+"""A fragment's columns: eight address words, protocol, identification, offset, more follow, place, captured and wire length."""
 
 
 class Piece(NamedTuple):
@@ -135,7 +138,7 @@ class FragmentTable:
     forgetting those first, then by giving up the oldest that wait.
     """
 
-    kernels: ClassVar[tuple[Kernel, ...]] = (next_fragment, decode)
+    kernels: ClassVar[tuple[Kernel, ...]] = (decode,)
 
     def __init__(self, max_bytes: int = 8 << 20, max_datagrams: int = 4096, timeout_ns: int = 30_000_000_000) -> None:
         self._max_bytes = max_bytes
@@ -144,7 +147,7 @@ class FragmentTable:
         self._waiting: OrderedDict[Key, Datagram] = OrderedDict()
         self._done: OrderedDict[Key, Datagram] = OrderedDict()
         self._bytes = 0
-        self._clock: I64 = np.full(1, np.iinfo(np.int64).min, np.int64)
+        self._now_ns = 0
         self._row = _Row()
         self._evictions = 0
         self.incomplete = 0
@@ -157,21 +160,23 @@ class FragmentTable:
 
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels; called before the first `join`, and again when a compiler has finished."""
-        self._next_fragment = kernels[next_fragment]
-        self._clock_view = kernels.view(self._clock)
         self._row.bind(kernels)
 
     def join(self, batch: Batch) -> None:
         """Take the batch's FRAGMENT rows. A row that completes a datagram gets the columns and the status of what is in it,
         its payload behind the records in the slab."""
-        row = -1
-        while True:
-            row = self._next_fragment(batch.views.frame, batch.views.route, row + 1, batch.rows, self._clock_view)
-            if row >= batch.rows:
-                return
-            self._expire(int(self._clock[0]))
-            while batch.route.status[row] == FRAGMENT and self._take(batch, row):
-                pass
+        if not batch.rows:
+            return
+        times_ns = batch.frame.ts_ns[: batch.rows]
+        rows = np.flatnonzero(batch.route.status[: batch.rows] == FRAGMENT)
+        if len(rows):
+            clock_ns = np.maximum.accumulate(times_ns)[rows].tolist()
+            for row, now_ns, fields in zip(rows.tolist(), clock_ns, _fields(batch.net, batch.transport, rows), strict=True):
+                self._now_ns = max(self._now_ns, now_ns)
+                self._expire()
+                while self._take(batch, row, fields) and self._row.route.status[0] == FRAGMENT:
+                    (fields,) = _fields(self._row.net, self._row.transport, [0])
+        self._now_ns = max(self._now_ns, int(times_ns.max()))
 
     def finish(self) -> None:
         """The input has ended: give up what is not whole."""
@@ -180,9 +185,12 @@ class FragmentTable:
         self._done.clear()
         self._bytes = 0
 
-    def _take(self, batch: Batch, row: int) -> bool:
+    def _take(self, batch: Batch, row: int, fields: Fields) -> bool:
         """Keep a row's fragment; whether that completed a datagram, which then is in the row."""
-        key, piece = _piece(batch, row)
+        *words, protocol, identification, offset, more, off, length, wire_length = fields
+        addresses = tuple(words)
+        key = (*addresses, protocol if _is_ipv4(addresses) else -1, identification)
+        piece = Piece(offset, wire_length, bool(more), protocol, bytes(batch.mem[off : off + length]))
         datagram = self._done.get(key)
         if datagram is not None and piece not in datagram.pieces:  # the identification is in use again
             self._bytes -= self._done.pop(key).cost
@@ -190,14 +198,14 @@ class FragmentTable:
         if datagram is None:
             datagram = self._waiting.get(key)
         if datagram is None:
-            datagram = self._waiting[key] = Datagram(int(self._clock[0]) + self._timeout_ns)
+            datagram = self._waiting[key] = Datagram(self._now_ns + self._timeout_ns)
         self._bytes += datagram.add(piece)
         whole = datagram.whole()
         if whole:
             datagram.copies += 1
-            self._decode_into(batch, row, datagram)
+            self._decode_into(batch, row, addresses, datagram)
             if self._waiting.pop(key, None) is not None:
-                datagram.deadline_ns = int(self._clock[0]) + self._timeout_ns
+                datagram.deadline_ns = self._now_ns + self._timeout_ns
                 self._done[key] = datagram
         elif datagram.copies == 0 and len(datagram.pieces) >= MAX_PIECES:
             self._evictions += 1
@@ -205,10 +213,10 @@ class FragmentTable:
         self._make_room()
         return whole
 
-    def _decode_into(self, batch: Batch, row: int, datagram: Datagram) -> None:
+    def _decode_into(self, batch: Batch, row: int, addresses: Key, datagram: Datagram) -> None:
         """Write the datagram behind the batch's records and decode it as if it had come in one piece."""
         payload = datagram.payload()
-        header = _header(_addresses(batch, row), datagram.protocol(), datagram.total)
+        header = _header(addresses, datagram.protocol(), datagram.total)
         one = self._row
         one.frame.off[0] = batch.append(header + payload)
         one.frame.caplen[0] = len(header) + len(payload)
@@ -219,11 +227,11 @@ class FragmentTable:
             column[row] = value[0]
         batch.route.status[row] = one.route.status[0]
 
-    def _expire(self, now_ns: int) -> None:
+    def _expire(self) -> None:
         for table in (self._waiting, self._done):  # both in order of their deadlines
             while table:
                 key, datagram = next(iter(table.items()))
-                if now_ns <= datagram.deadline_ns:
+                if self._now_ns <= datagram.deadline_ns:
                     break
                 del table[key]
                 self._give_up(datagram)
@@ -242,28 +250,15 @@ class FragmentTable:
             self.incomplete += datagram.records
 
 
-def _addresses(batch: Batch, row: int) -> Key:
-    return tuple(int(column[row]) for column in batch.net[:8])
+def _fields(net: Net, transport: Transport, rows: Sequence[int] | NDArray[np.intp]) -> Iterator[Fields]:
+    """What the columns say of some rows' fragments."""
+    t = transport
+    columns = (*net, t.seq, t.ack, t.tcp_flags, t.pay_off, t.pay_len, t.pay_wire)
+    return zip(*(column[rows].tolist() for column in columns), strict=True)
 
 
 def _is_ipv4(addresses: Key) -> bool:
     return addresses[:3] == addresses[4:7] == (0, 0, 0xFFFF)
-
-
-def _piece(batch: Batch, row: int) -> tuple[Key, Piece]:
-    """A FRAGMENT row's datagram and what it has of it."""
-    addresses = _addresses(batch, row)
-    protocol = int(batch.net.proto[row])
-    columns = batch.transport
-    off = int(columns.pay_off[row])
-    piece = Piece(
-        int(columns.ack[row]),
-        int(columns.pay_wire[row]),
-        bool(columns.tcp_flags[row]),
-        protocol,
-        bytes(batch.mem[off : off + int(columns.pay_len[row])]),
-    )
-    return (*addresses, protocol if _is_ipv4(addresses) else -1, int(columns.seq[row])), piece
 
 
 def _header(addresses: Key, protocol: int, length: int) -> bytes:
