@@ -7,12 +7,15 @@ from typing import NamedTuple, Protocol
 
 from lippycat_core.addresses import host
 from lippycat_core.batch import Batch
-from lippycat_core.columns import DECODED, FILTERED, FRAGMENT, TCP, UDP, UNDECODABLE_REASONS
+from lippycat_core.columns import DECODED, FILTERED, FRAGMENT, OTHER, TCP, UDP, UNDECODABLE_REASONS
 from lippycat_core.events import SCHEMA, Event
 from lippycat_core.timetext import rfc3339
 
 # IANA protocol numbers that are worth a name in a list
 PROTOCOLS = {1: "icmp", 2: "igmp", TCP: "tcp", UDP: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "icmpv6", 89: "ospf", 132: "sctp"}
+
+STATUS_NAMES = {DECODED: "decoded", OTHER: "other", FRAGMENT: "fragment", **UNDECODABLE_REASONS}
+"""What became of a record; a fragment is one whatever becomes of its datagram."""
 
 # tcpdump's letters for TCP flags (RFC 9293, section 3.1)
 FLAG_LETTERS = ((2, "S"), (1, "F"), (4, "R"), (8, "P"), (16, "."))
@@ -31,8 +34,7 @@ class PacketLine(NamedTuple):
     proto: str | None
     length: int | None
     flags: str | None
-    fragment: bool
-    undecodable: str | None
+    status: str
 
     def as_record(self) -> dict[str, object]:
         """The `packet` object of docs/output.md."""
@@ -72,8 +74,7 @@ def packet_lines(batch: Batch) -> Iterator[PacketLine]:
             proto,
             length[row] if decoded or status == FRAGMENT else None,
             flag_letters(tcp_flags[row]) if decoded and protocol[row] == TCP else None,
-            status == FRAGMENT,
-            UNDECODABLE_REASONS.get(status),
+            STATUS_NAMES[status],
         )
 
 

@@ -8,6 +8,7 @@ from typing import TextIO
 
 from lippycat_core.builtin.jsonlines import cannot_write
 from lippycat_core.builtin.packetlist import PacketLine
+from lippycat_core.columns import UNDECODABLE_REASONS
 from lippycat_core.events import Event
 from lippycat_core.printable import printable
 from lippycat_core.timetext import rfc3339
@@ -58,11 +59,11 @@ def _time_of_day(ts_ns: int) -> str:
 def _what(line: PacketLine) -> str:
     link = LINKS.get(line.link, f"link {line.link}")
     size = f"{line.wirelen} bytes" if line.caplen >= line.wirelen else f"{line.caplen} of {line.wirelen} bytes"
-    if line.undecodable is not None:
-        return f"undecodable: {line.undecodable} ({link}, {size})"
+    if line.status in UNDECODABLE_REASONS.values():
+        return f"undecodable: {line.status} ({link}, {size})"
     if line.proto is None:
         return f"{link}, {size}"
-    if line.fragment:
+    if line.status == "fragment":
         return f"{line.proto} fragment, {line.length} bytes"
     if line.length is None:
         return f"{line.proto}, {size}"

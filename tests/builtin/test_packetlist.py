@@ -49,16 +49,10 @@ def test_filtered_packets_are_not_listed_and_keep_their_numbers() -> None:
 
 def test_what_was_not_there_is_null() -> None:
     cut = one(status=TRUNCATED_HEADER, proto=-1)
-    assert (cut.src, cut.dst, cut.proto, cut.length, cut.flags, cut.undecodable) == (
-        None,
-        None,
-        None,
-        None,
-        None,
-        "truncated_header",
-    )
+    assert (cut.src, cut.dst, cut.proto, cut.length, cut.flags) == (None,) * 5
+    assert cut.status == "truncated_header"
     arp = one(status=OTHER, proto=-1)
-    assert (arp.src, arp.proto, arp.undecodable) == (None, None, None)
+    assert (arp.src, arp.proto, arp.status) == (None, None, "other")
 
 
 def test_ports_stand_only_where_there_are_some() -> None:
@@ -172,6 +166,7 @@ def test_the_accounting_in_one_line() -> None:
     accounting = {"filtered": 2, "dropped": {"kernel": 4}, "undecodable": {"link_type": 1, "bad_header": 2}}
     summary = {"packets": 1234, "accounting": accounting, "evicted": {"flows": 5}, "seconds": 0.1234, "backend": "pure"}
     assert accounting_line(summary) == (
-        "1,234 packets, 2 filtered, 4 dropped (kernel 4), 3 undecodable (bad_header 2, link_type 1), 5 evicted (flows 5); 0.12 s, pure"
+        "1,234 packets, 2 filtered, 4 dropped (kernel 4), 3 undecodable (bad_header 2, link_type 1), "
+        "5 evicted (flows 5); 0.12 s, pure"
     )
     assert accounting_line({"packets": 1, "accounting": {}, "seconds": 0.0, "backend": "simd"}) == "1 packet; 0.00 s, simd"

@@ -29,6 +29,9 @@ class FakeCompiler:
     def start(self, kernels: Sequence[Kernel]) -> None:
         self.calls.append("start")
 
+    def problem(self) -> str:
+        return ""
+
     def close(self) -> None:
         self.calls.append("close")
 

@@ -39,8 +39,7 @@ def test_packets_are_listed_as_json_lines_in_a_pipe(lc: Lc, capture: Path) -> No
         "proto": "udp",
         "length": 5,
         "flags": None,
-        "fragment": False,
-        "undecodable": None,
+        "status": "decoded",
     }
     assert summary["record"] == "summary"
     assert summary["packets"] == 5

@@ -152,7 +152,13 @@ def test_a_dissector_that_cannot_be_imported_is_left_out(lc: Lc, install: Instal
 
 
 def test_a_hook_that_raises_is_switched_off(lc: Lc, install: Install, capture: Path) -> None:
-    source = "from lippycat_core.hookspecs import hookimpl\n\n@hookimpl\ndef run_ended(summary):\n    raise ValueError('nobody listens')\n"
+    source = """
+from lippycat_core.hookspecs import hookimpl
+
+@hookimpl
+def run_ended(summary):
+    raise ValueError("nobody listens")
+"""
     env = install("lippycat.hooks", "alarm = stranger", source)
     done = lc("sniff", "-r", capture, env=env)
     assert done.stderr == "lc: hook alarm raised in run_ended and is switched off: ValueError: nobody listens\n"
@@ -182,7 +188,14 @@ def register_sinks(run):
 
 
 def test_a_driver_whose_probe_raises_is_shown_as_broken(lc: Lc, install: Install, capture: Path) -> None:
-    source = "class Fast:\n    name = 'fast'\n    def probe(self):\n        raise OSError('no card')\n    def open(self):\n        pass\n"
+    source = """
+class Fast:
+    name = "fast"
+    def probe(self):
+        raise OSError("no card")
+    def open(self):
+        pass
+"""
     env = install("lippycat.compiler", "fast = stranger:Fast", source)
     found = {row["name"]: row for row in json.loads(lc("plugins", "--json", env=env).stdout)}
     assert set(found["fast"]) == {"kind", "name", "distribution", "version", "priority", "state", "reason"}

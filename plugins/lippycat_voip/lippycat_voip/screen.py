@@ -16,8 +16,9 @@ from lippycat_voip import ladder, render
 
 Record = Mapping[str, Any]
 
-HELD = 100_000
-"""Most streams, and most messages, that wait for their call; the oldest are drawn without it, or left out of its ladder."""
+HELD_STREAMS = 20_000
+HELD_MESSAGES = 100_000
+"""How many wait for their call: then the oldest stream is shown without it, and the oldest call goes without a ladder."""
 
 
 class CallScreen:
@@ -60,7 +61,7 @@ class CallScreen:
         return self._end(record) if kind == "summary" else []
 
     def _hold(self, message: Record) -> None:
-        if self._held >= HELD:
+        if self._held >= HELD_MESSAGES:
             oldest = next(iter(self._messages))
             self._held -= len(self._messages.pop(oldest))
         self._messages.setdefault(message["call_id"], []).append(message)
@@ -72,7 +73,7 @@ class CallScreen:
         if stream.get("call_id") is None:
             return self._loose(stream)
         self._streams[stream["id"]] = stream
-        if len(self._streams) > HELD:
+        if len(self._streams) > HELD_STREAMS:
             return self._loose(self._streams.pop(next(iter(self._streams))))
         return []
 
@@ -93,7 +94,8 @@ class CallScreen:
         if self._ladders:
             messages = self._messages.pop(call["call_id"], [])
             self._held -= len(messages)
-            lines += [Text(line, no_wrap=True) for line in ladder.draw(messages, streams, self._total)]
+            picture = ladder.draw(messages, streams, self._total) if messages else ["   (too many messages waited: no ladder)"]
+            lines += [Text(line, no_wrap=True) for line in picture]
             lines.append(Text())
         return lines
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from lippycat_voip import render
-from lippycat_voip.screen import CallScreen
 from made_up import HOSTILE, call, message, party, stream, summary
 
 from lippycat_core.events import Event
 from lippycat_core.printable import printable, width
+from lippycat_voip import render
+from lippycat_voip.screen import CallScreen
 
 
 def screen(records: list[dict[str, Any]], total: int = 120, *, ladders: bool = False) -> list[str]:
@@ -71,6 +71,17 @@ def test_ladders_are_drawn_of_the_messages_that_came_before() -> None:
     lines = screen([message(0, "INVITE"), message(1, 200, reason="OK"), stream(), call()], ladders=True)
     assert any("INVITE" in line and "▶" in line for line in lines)
     assert any("═" in line for line in lines)
+
+
+def test_what_waits_for_a_call_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lippycat_voip.screen.HELD_STREAMS", 2)
+    monkeypatch.setattr("lippycat_voip.screen.HELD_MESSAGES", 2)
+    waiting = [stream(id=number, call_id="one") for number in (1, 2, 3)]
+    assert screen(waiting)[1].startswith("   #1 ")
+    messages = [message(n, "INVITE", call_id=name) for n, name in enumerate(("one", "two", "three"))]
+    lines = screen([*messages, call(call_id="one"), call(call_id="three")], ladders=True)
+    assert sum("no ladder" in line for line in lines) == 1
+    assert sum("INVITE" in line for line in lines) == 1
 
 
 def test_what_went_wrong_stands_out() -> None:
