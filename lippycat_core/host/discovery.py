@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lippycat_core.errors import DriverUnfit
+from lippycat_core.errors import DriverUnfit, PluginError
 from lippycat_core.host.hooks import HookCaller
 from lippycat_core.host.inspection import what_is_wrong
 from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, HOOKS, Entry, Installed, one_line
@@ -116,9 +116,11 @@ class Host:
 
         for extension in self.installed.load(DISSECT, entries, broken):
             try:
-                made.append(extension.plugin())
+                made.append(_dissector(extension.name, extension.plugin()))
+            except PluginError as error:
+                broken(extension.entry_point, error)  # type: ignore[arg-type]
             except (Exception, SystemExit) as error:
-                broken(extension.entry_point, Exception(one_line(error)))  # type: ignore[arg-type]
+                broken(extension.entry_point, PluginError(one_line(error)))  # type: ignore[arg-type]
         return made
 
     @cached_property
@@ -177,6 +179,17 @@ class Host:
                 )
             lines.append(PluginInfo(kind, entry.name, entry.distribution, entry.version, None, state, reason))
         return lines
+
+
+def _dissector(name: str, made: Any) -> Any:
+    """`made`, if it is a dissector of that name. PluginError where it is not."""
+    from lippycat_core.interfaces.dissect import BulkDissector, Dissector  # here, for this loads numpy
+
+    if not isinstance(made, BulkDissector | Dissector):
+        raise PluginError("it is no dissector: neither name, claims and open() nor what a BulkDissector has")
+    if made.name != name:
+        raise PluginError(f"its entry point is called {name!r}, the dissector calls itself {str(made.name)[:40]!r}")
+    return made
 
 
 def _first_of_each_name(entries: Iterable[Entry]) -> list[Entry]:

@@ -53,6 +53,11 @@ def run_ended(summary):
 """
 
 
+def dissector(name: str, claims: str = "") -> str:
+    """Source of a module with a dissector `D`."""
+    return f"class D:\n    name = {name!r}\n    claims = {claims!r}\n    def open(self, flow): return self\n"
+
+
 def state_of(host: Host, kind: str, name: str) -> list[tuple[str, str, str]]:
     return [(i.distribution, i.state, i.reason) for i in host.catalogue() if (i.kind, i.name) == (kind, name)]
 
@@ -111,24 +116,28 @@ def test_a_hook_with_arguments_that_no_spec_has_is_left_out(install: Install, ho
 
 
 def test_dissectors_come_by_distribution_and_the_broken_are_named(install: Install, host: MakeHost) -> None:
-    install("zeta", {"lippycat.dissect": {"z": "zeta_z:D"}}, zeta_z="class D: name = 'z'")
-    install("acme", {"lippycat.dissect": {"a": "acme_a:D"}}, acme_a="class D: name = 'a'")
+    install("zeta", {"lippycat.dissect": {"z": "zeta_z:D"}}, zeta_z=dissector("z"))
+    install("acme", {"lippycat.dissect": {"a": "acme_a:D"}}, acme_a=dissector("a"))
+    install("able", {"lippycat.dissect": {"b": "able_b:D"}}, able_b=dissector("other"))
+    install("bare", {"lippycat.dissect": {"c": "bare_c:D"}}, bare_c="class D: name = 'c'")
     install("evil", {"lippycat.dissect": {"e": "evil_e:D"}}, evil_e="import no_such_library\nclass D: pass")
     install("mean", {"lippycat.dissect": {"m": "mean_m:D"}}, mean_m="class D:\n    def __init__(self): raise KeyError('m')")
     this = host()
-    assert [made.name for made in this.dissectors(["z", "a", "e", "m"])] == ["a", "z"]
+    assert [made.name for made in this.dissectors(["z", "a", "e", "m", "b", "c"])] == ["a", "z"]
     assert this.problems == [
         "dissector e of evil is left out: ModuleNotFoundError: No module named 'no_such_library'",
+        "dissector b of able is left out: its entry point is called 'b', the dissector calls itself 'other'",
+        "dissector c of bare is left out: it is no dissector: neither name, claims and open() nor what a BulkDissector has",
         "dissector m of mean is left out: KeyError: 'm'",
     ]
     assert [made.name for made in this.dissectors(["z"])] == ["z"]
 
 
 def test_of_two_dissectors_of_one_name_the_first_distribution_has_it(install: Install, host: MakeHost) -> None:
-    install("zeta", {"lippycat.dissect": {"same": "zeta_s:D"}}, zeta_s="class D: name = 'zeta'")
-    install("acme", {"lippycat.dissect": {"same": "acme_s:D"}}, acme_s="class D: name = 'acme'")
+    install("zeta", {"lippycat.dissect": {"same": "zeta_s:D"}}, zeta_s=dissector("same", "zeta"))
+    install("acme", {"lippycat.dissect": {"same": "acme_s:D"}}, acme_s=dissector("same", "acme"))
     this = host()
-    assert [made.name for made in this.dissectors(["same"])] == ["acme"]
+    assert [made.claims for made in this.dissectors(["same"])] == ["acme"]
     (first, second) = state_of(this, "dissect", "same")
     assert first == ("acme", "chosen", "")
     assert second[:2] == ("zeta", "unfit")
