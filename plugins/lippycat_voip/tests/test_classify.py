@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lippycat_simd.kernels import CompiledKernels
-from lippycat_voip.columns import KINDS
-from lippycat_voip.kernels.classify import classify
 
 from lippycat_core.batch import Batch
 from lippycat_core.columns import DECODED, FRAGMENT, TCP, UDP
 from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.testing.packets import rtp
+from lippycat_simd.kernels import CompiledKernels
+from lippycat_voip.columns import KINDS
+from lippycat_voip.kernels.classify import classify
 
 BASE = 7
 
@@ -59,6 +59,13 @@ SAMPLES: list[tuple[str, bytes, str | None]] = [
     ("request line alone", b"BYE sip:b@x SIP/2.0", "sip"),
     ("method that begins with a digit", b"1x sip:b@x SIP/2.0\r\n", "sip"),
     ("method that begins with a sign", b"!x sip:b@x SIP/2.0\r\n", "sip"),
+    ("method of which a bit is wrong", b"I\xceVITE sip:b@x SIP/2.0\r\n\r\n", "sip"),
+    ("method that does not begin as one", b"\xc9NVITE sip:b@x SIP/2.0\r\n\r\n", None),
+    ("method that begins with another sign", b"@YE sip:b@x SIP/2.0\r\n\r\n", "sip"),
+    ("NUL behind a carriage return alone", b"SIP/2.0 200 OK\r\0ia: x\r\n\r\n", "sip"),
+    ("method that begins like RTP", b"\x81CK sip:b@x SIP/2.0\r\n\r\n", None),
+    ("no scheme", b"INVITE bob SIP/2.0\r\n\r\n", None),
+    ("NUL in the reason", b"SIP/2.0 200 O\0\r\n\r\n", None),
     ("response", b"SIP/2.0 180 Ringing\r\n\r\n", "sip"),
     ("response without reason", b"SIP/2.0 180\r\n\r\n", "sip"),
     ("line ends in front", b"\r\n\r\nOPTIONS sip:b SIP/2.0\r\n", "sip"),

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from message_table import TCP, Message, read
+
+from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_simd.kernels import CompiledKernels
 from lippycat_voip.columns import (
     M_BODY,
@@ -40,9 +43,6 @@ from lippycat_voip.columns import (
 )
 from lippycat_voip.kernels.sip import parse
 from lippycat_voip.sip import Address, address, q850_cause, text, unfold
-from message_table import TCP, Message, read
-
-from lippycat_core.kernelset import Interpreted, KernelSet
 
 MANDATORY = {
     "Via": "SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
@@ -169,7 +169,12 @@ def test_methods_that_differ_only_in_text(kernels: KernelSet) -> None:
         "INVITE sip:b SIP/3.0",
         "INVITE sip:b",
         "INVITE SIP/2.0",
-        "INV@TE sip:b SIP/2.0",
+        "INV\0TE sip:b SIP/2.0",
+        "INV:TE sip:b SIP/2.0",
+        "INVITE bob SIP/2.0",
+        "INVITE :b SIP/2.0",
+        "INVITE sip:\0b SIP/2.0",
+        "SIP/2.0 200 O\0K",
         "NOTIFY * HTTP/1.1",
         "SIP/2.0 20 OK",
         "SIP/2.0 2000 OK",
@@ -184,6 +189,14 @@ def test_methods_that_differ_only_in_text(kernels: KernelSet) -> None:
 def test_no_start_line(kernels: KernelSet, start: str) -> None:
     m = one(kernels, invite(start=start))
     assert (m.method, m.status, m.malformed, m.span(M_CALL_ID)) == ("", 0, True, None)
+
+
+@pytest.mark.parametrize(
+    "start", ["INV@TE sip:b SIP/2.0", "INV\xe4TE sip:b SIP/2.0", "INVITE sip:\x17b SIP/2.0", "INVITE sip:\tb SIP/2.0"]
+)
+def test_damaged_request_line(kernels: KernelSet, start: str) -> None:
+    m = one(kernels, invite(start=start))
+    assert (m.malformed, m.span(M_URI), m.span(M_CALL_ID)) == (True, start.split(" ")[1].encode(), b"1@a")
 
 
 @pytest.mark.parametrize("name", MANDATORY)

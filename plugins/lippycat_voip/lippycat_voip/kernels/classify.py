@@ -34,15 +34,13 @@ def classify(slab: U8, transport: Transport, net: Net, route: Route, begin: int,
             continue
         first = u8(slab, off)
         kind = UNKNOWN
-        if first >= 0xC0:
-            continue
         if first >= 0x80:
-            kind = rtp_or_rtcp(slab, off, size, wire)
-        else:
-            if first < 64:
-                kind = binary(slab, off, size, wire)
-            if kind == UNKNOWN and is_sip(slab, off, off + size):
-                kind = K_SIP
+            if first < 0xC0:
+                kind = rtp_or_rtcp(slab, off, size, wire)
+        elif first < 64:
+            kind = binary(slab, off, size, wire)
+        if kind == UNKNOWN and first < 0x80 and is_sip(slab, off, off + size):
+            kind = K_SIP
         if kind != UNKNOWN:
             route.kind[row] = base + kind
 

@@ -10,7 +10,7 @@ from lippycat_voip.columns import M_CONTENT_LENGTH
 from lippycat_voip.kernels.headers import header_field
 from lippycat_voip.kernels.sip import HEADER_LIMIT, empty_line
 from lippycat_voip.kernels.start_line import LONGEST_METHOD, LONGEST_URI, NO_MESSAGE, skip_padding, start_line
-from lippycat_voip.kernels.text import COLON, LF, SLASH, SP, folded_end, line_end, number, skip_space, token_end, trim_space
+from lippycat_voip.kernels.text import COLON, LF, SP, folded_end, line_end, number, skip_space, trim_space
 
 # What `frame` writes: five int64 fields, the first of which is one of the four answers.
 FOUND, BEGIN, BODY, LENGTH, JUNK, OUT_WIDTH = 0, 1, 2, 3, 4, 5
@@ -84,8 +84,10 @@ def header_section(slab: U8, begin: int, end: int) -> tuple[int, int, int]:
             return -1, -1, -1
         if slab[i] == LF and empty_line(slab, name, i):
             return i + 1, length, -1
-        after = slab[token_end(slab, name, i)]
-        if after in (SP, SLASH):  # as in a start line, and hardly in front of a colon
+        space = name
+        while space < i and slab[space] != SP:
+            space += 1
+        if space < i:  # as in a start line, and hardly in front of a colon
             stop = line_end(slab, i, end)
             form, _, _ = start_line(slab, name, stop)
             if stop < end and form != NO_MESSAGE:

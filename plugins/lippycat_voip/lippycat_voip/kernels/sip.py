@@ -48,7 +48,7 @@ from lippycat_voip.columns import (
 )
 from lippycat_voip.kernels.headers import UNKNOWN, header_field, method_number
 from lippycat_voip.kernels.multipart import is_sdp, sdp_part
-from lippycat_voip.kernels.start_line import NO_MESSAGE, RESPONSE, skip_padding, start_line
+from lippycat_voip.kernels.start_line import NO_MESSAGE, RESPONSE, clean_request, skip_padding, start_line
 from lippycat_voip.kernels.text import (
     COLON,
     CR,
@@ -119,6 +119,8 @@ def parse(slab: U8, spans: I32, count: int, table: I32) -> None:
             table[base + M_REASON] = reason
             table[base + M_REASON + 1] = trim_space(slab, reason, i) - reason
         else:
+            if not clean_request(slab, begin, first, second):
+                flags = F_MALFORMED
             method = method_number(slab, begin, first)
             table[base + M_METHOD] = method
             table[base + M_METHOD_TEXT] = begin
