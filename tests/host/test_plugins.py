@@ -65,7 +65,8 @@ def state_of(host: Host, kind: str, name: str) -> list[tuple[str, str, str]]:
 def test_all_hooks_are_called_with_the_arguments_that_they_take(install: Install, host: MakeHost) -> None:
     install("acme", {"lippycat.hooks": {"note": "acme_note"}}, acme_note=HOOKED)
     this = host()
-    assert this.hooks.sinks(RUN) == ["sink for sniff voip"]
+    sinks: list[object] = list(this.hooks.sinks(RUN))
+    assert sinks == ["sink for sniff voip"]
     run = this.hooks.for_run(RUN)
     run.run_started()
     run.events([Event("call", 1, 2), Event("stream", 1, 3)])

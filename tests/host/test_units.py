@@ -81,4 +81,4 @@ def test_truth_words_and_numbers() -> None:
         (units.text, 1.5),
     ):
         with pytest.raises(ValueError, match=r"write|whole number|not a"):
-            reader(wrong)  # type: ignore[operator]
+            reader(wrong)

@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from lippycat_simd import rebind_source
-
 CPUINFO = Path("/proc/cpuinfo")
+MAKER = Path(__file__).with_name("rebind.py")
+"""The module that decides how machine code is made; its text is part of every digest."""
+
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 
 
@@ -37,7 +38,7 @@ def environment() -> str:
     switches = sorted(
         f"{key}={value}" for key, value in os.environ.items() if key.startswith("NUMBA_") and key != "NUMBA_CACHE_DIR"
     )
-    return "\n".join([sys.version, sys.implementation.cache_tag or "", *versions, _processor(), *switches, rebind_source()])
+    return "\n".join([sys.version, sys.implementation.cache_tag or "", *versions, _processor(), *switches, MAKER.read_text()])
 
 
 def _version(library: str) -> str:

@@ -10,7 +10,6 @@ import pytest
 
 from lippycat_core.errors import SettingError
 from lippycat_core.kernels import load
-from lippycat_simd import cache as cache_module
 from lippycat_simd.cache import KEEP, KernelCache, find_root
 
 
@@ -64,7 +63,7 @@ def test_a_folder_that_others_may_write_to_is_not_used(places: Path, monkeypatch
         find_root(places / "xdg" / "lippycat")
     own = places / "own"
     own.mkdir(0o700)
-    monkeypatch.setattr(cache_module.os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(SettingError, match="belongs to another user"):
         find_root(own)
 
