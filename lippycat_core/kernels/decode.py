@@ -134,12 +134,12 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
                 pos = end
             return OTHER, ip, protocol, pos, pos, end, wire_end
         else:
-            return -ethertype, -1, -1, off, off, off, off
+            return nothing(-ethertype, off)
         if end > wire_end:
             end = wire_end
         if carried < 0:
             if carried != -FRAGMENT:
-                return -carried, -1, -1, off, off, off, off
+                return nothing(-carried, off)
             carried = u8(slab, pos + 9)
             if ethertype == IPV6:
                 carried = u8(slab, payload - 8)
@@ -149,11 +149,11 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
         pos = payload
         if protocol == UDP:
             if pos + 8 > end:
-                return cut(pos + 8, wire_end), -1, -1, off, off, off, off
+                return nothing(cut(pos + 8, wire_end), off)
             length = be16(slab, pos + 4)
             if length != 0:  # 0: a jumbogram (RFC 2675), or not cut into datagrams yet
                 if length < 8:
-                    return BAD_HEADER, -1, -1, off, off, off, off
+                    return nothing(BAD_HEADER, off)
                 if pos + length < wire_end:
                     wire_end = pos + length
                 if end > wire_end:
@@ -166,12 +166,12 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
             pos = payload
         elif protocol == TCP:
             if pos + 20 > end:
-                return cut(pos + 20, wire_end), -1, -1, off, off, off, off
+                return nothing(cut(pos + 20, wire_end), off)
             payload = pos + (u8(slab, pos + 12) >> 4) * 4
             if payload < pos + 20:
-                return BAD_HEADER, -1, -1, off, off, off, off
+                return nothing(BAD_HEADER, off)
             if payload > end:
-                return cut(payload, wire_end), -1, -1, off, off, off, off
+                return nothing(cut(payload, wire_end), off)
             return DECODED, ip, TCP, pos, payload, end, wire_end
         else:
             ethertype, payload = ip_tunnel(slab, protocol, pos, end)
@@ -179,5 +179,10 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
                 return OTHER, ip, protocol, pos, pos, end, wire_end
             ethertype, pos = unwrap(slab, ethertype, payload, end)
     if ethertype < 0:
-        return -ethertype, -1, -1, off, off, off, off
-    return TUNNEL_DEPTH, -1, -1, off, off, off, off
+        return nothing(-ethertype, off)
+    return nothing(TUNNEL_DEPTH, off)
+
+
+def nothing(status: int, off: int) -> tuple[int, int, int, int, int, int, int]:
+    """What `locate` says of a record in which it found no packet."""
+    return status, -1, -1, off, off, off, off

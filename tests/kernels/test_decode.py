@@ -52,7 +52,8 @@ V6 = (
     / TCP(sport=5061, dport=40000, seq=0xFEDCBA98, ack=7, flags="PA", options=[("NOP", None)] * 4)
     / Raw(PAYLOAD)
 )
-E4 = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+ENDS = {"src": "02:00:00:00:00:01", "dst": "02:00:00:00:00:02"}  # without them scapy asks the network
+E4 = Ether(**ENDS)
 OUTER4 = E4 / IP(src="1.1.1.1", dst="2.2.2.2")
 OUTER6 = E4 / IPv6(src="2001:db8:ffff::1", dst="2001:db8:ffff::2")
 
@@ -69,17 +70,20 @@ ENCAPSULATIONS: dict[str, tuple[int, Callable[[Packet], Packet | bytes]]] = {
     "sll": (113, lambda p: CookedLinux() / p),
     "sll_vlan": (113, lambda p: CookedLinux(proto=0x8100) / Dot1Q(vlan=3) / p),
     "sll2": (276, lambda p: CookedLinuxV2() / p),
-    "snap": (1, lambda p: Dot3() / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP() / p),
+    "snap": (
+        1,
+        lambda p: Dot3(**ENDS) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP() / p,
+    ),
     "vlan": (1, lambda p: E4 / Dot1Q(vlan=5) / p),
     "vlan_snap": (1, lambda p: E4 / Dot1Q(vlan=5, type=100) / LLC(dsap=0xAA, ssap=0xAA, ctrl=3) / SNAP() / p),
     "qinq_8100": (1, lambda p: E4 / Dot1Q(vlan=5) / Dot1Q(vlan=6) / p),
     "qinq_88a8": (1, lambda p: E4 / Dot1AD(vlan=5) / Dot1Q(vlan=6) / p),
-    "qinq_9100": (1, lambda p: Ether(type=0x9100) / Dot1Q(vlan=5) / p),
-    "qinq_9200": (1, lambda p: Ether(type=0x9200) / Dot1Q(vlan=5) / p),
+    "qinq_9100": (1, lambda p: Ether(**ENDS, type=0x9100) / Dot1Q(vlan=5) / p),
+    "qinq_9200": (1, lambda p: Ether(**ENDS, type=0x9200) / Dot1Q(vlan=5) / p),
     "pppoe": (1, lambda p: E4 / PPPoE(sessionid=9) / PPP() / p),
     "pppoe_vlan": (1, lambda p: E4 / Dot1Q(vlan=7) / PPPoE(sessionid=9) / PPP() / p),
     "mpls": (1, lambda p: E4 / MPLS(label=16, s=0) / MPLS(label=17, s=1) / p),
-    "mpls_multicast": (1, lambda p: Ether(type=0x8848) / MPLS(label=16, s=1) / p),
+    "mpls_multicast": (1, lambda p: Ether(**ENDS, type=0x8848) / MPLS(label=16, s=1) / p),
     "mpls_ethernet": (1, lambda p: E4 / MPLS(label=16, s=1) / EoMCW() / E4 / p),
     "ip_in_ip4": (1, lambda p: OUTER4 / p),
     "ip_in_ip6": (1, lambda p: OUTER6 / p),
@@ -283,10 +287,10 @@ def test_ipv6_length_of_0_means_the_rest(make_decoded: MakeBatch) -> None:
 
 OTHERS = {
     "arp": (1, E4 / ARP(), -1),
-    "stp": (1, Dot3() / LLC() / STP(), -1),
-    "pppoe_discovery": (1, Ether(type=0x8863) / Raw(bytes(20)), -1),
+    "stp": (1, Dot3(**ENDS) / LLC() / STP(), -1),
+    "pppoe_discovery": (1, Ether(**ENDS, type=0x8863) / Raw(bytes(20)), -1),
     "lcp": (1, E4 / PPPoE() / PPP(proto=0xC021) / Raw(b"\1\1\0\4"), -1),
-    "lldp": (1, Ether(type=0x88CC) / Raw(bytes(40)), -1),
+    "lldp": (1, Ether(**ENDS, type=0x88CC) / Raw(bytes(40)), -1),
     "netlink": (113, CookedLinux(lladdrtype=824, proto=0x0800) / Raw(bytes(40)), -1),
     "icmp": (1, OUTER4 / ICMP(), 1),
     "icmp_error_quoting_sip": (1, OUTER4 / ICMP(type=3, code=3) / V4, 1),
