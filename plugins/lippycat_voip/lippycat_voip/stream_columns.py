@@ -26,13 +26,14 @@ C_WIRELEN = 6  # bytes by the UDP length
 
 CELL_RTP, CELL_RTCP = 0, 1
 
-# -- one stream: int64, written by kernels.rtp.advance; what every packet touches comes first ------------------------
+# -- one stream: 64 numbers of 8 bytes, written by kernels.rtp.advance. What every packet touches fills the first four cache
+# lines. All are int64 but the three of S_JITTER, which are float64 in the same memory.
 S_KEY = 0  # src3 and port, dst3 and port, src0 and src1, dst0 and dst1, src2 and dst2, SSRC
 KEY_WORDS = 6
 S_FLAGS = 6  # the bits below
 S_EXPIRE_NS = 7  # a packet later than this begins a new stream on the same key; 0 never
 S_HIGHEST = 8  # highest extended sequence number of the run, -1 before its first packet
-S_LOWEST = 9
+S_SAMPLES = 9  # jitter samples
 S_WINDOW = 10  # two words: bit i of word w is set where (highest - 62 * w - i) was received
 S_HELD = 12  # sequence number of a packet too far away to judge, -1 where none is held
 S_PREVIOUS = 13  # extended sequence number of the packet counted last, negative before the first of a run
@@ -46,29 +47,32 @@ S_REF_RTP_TS = 20
 S_REF_NS = 21
 S_MAP = 22  # payload map (streams.codec_map)
 S_CURRENT = 23  # entry of the payload type seen last
-S_TYPES = 24  # TYPE_ENTRIES pairs: packets * 1024 + TYPE_ flags + type; votes * 2**32 + timestamp step
+S_JITTER = 24  # J_ milliseconds: J after the last sample, sum over all samples, maximum
+J_LAST, J_SUM, J_MAX = 0, 1, 2
+S_LOWEST = 27
+S_TYPES = 28  # TYPE_ENTRIES pairs: packets * 1024 + TYPE_ flags + type; votes * 2**32 + timestamp step
 TYPE_ENTRIES = 8
-S_SAMPLES = 40  # jitter samples
-S_RUN_LENGTH = 41  # successive packets each one further; counted until the stream is confirmed
-S_FIRST_NS = 42
-S_RECORD = 43  # record number of the first packet
-S_DUPLICATES = 44
-S_REORDERED = 45
-S_STRAY = 46
-S_RESTARTS = 47
-S_TS_JUMPS = 48
-S_EXPECTED = 49  # of the runs before this one
-S_HELD_RTP_TS = 50
-S_HELD_TYPE = 51
-S_HELD_SIZE = 52
-S_HELD_NS = 53
-S_HELD_LEAD = 54
-S_HELD_AHEAD = 55  # 1 where the held packet lies ahead of the highest
-S_DIGIT = 56  # timestamp * 16 + event + 1 of the event handed out last
-S_MORE_TYPES = 57  # two words: types 0 to 47, and 48 to 63 with 96 to 127, that found no free entry
-S_HASH = 59
-S_NEXT_FREE = 60
+S_RUN_LENGTH = 44  # successive packets each one further; counted until the stream is confirmed
+S_FIRST_NS = 45
+S_RECORD = 46  # record number of the first packet
+S_DUPLICATES = 47
+S_REORDERED = 48
+S_STRAY = 49
+S_RESTARTS = 50
+S_TS_JUMPS = 51
+S_EXPECTED = 52  # of the runs before this one
+S_HELD_RTP_TS = 53
+S_HELD_TYPE = 54
+S_HELD_SIZE = 55
+S_HELD_NS = 56
+S_HELD_LEAD = 57
+S_HELD_AHEAD = 58  # 1 where the held packet lies ahead of the highest
+S_DIGIT = 59  # timestamp * 16 + event + 1 of the event handed out last
+S_MORE_TYPES = 60  # two words: types 0 to 47, and 48 to 63 with 96 to 127, that found no free entry
+S_HASH = 62
+S_NEXT_FREE = 63
 S_WIDTH = 64
+CACHE_LINE = 64  # bytes; rows begin at one
 
 IN_USE = 1
 INDEXED = 2  # packets of this key come here
@@ -78,10 +82,6 @@ ANNOUNCED = 16  # RTP by SDP
 
 TYPE_NOT_EVENT = 128  # a payload that is no four-byte event was seen (see C_LEAD)
 TYPE_COUNT = 1024  # one packet in the first word of a type's entry
-
-# -- jitter of one stream: float64, milliseconds ---------------------------------------------------------------------
-J_LAST, J_SUM, J_MAX = 0, 1, 2
-J_WIDTH = 4
 
 # -- payload maps: int64, one entry a type: clock rate * 4 + class ---------------------------------------------------
 MAP_WIDTH = 128

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from lippycat_voip.stream_columns import (
     C_TS_NS,
     C_WIDTH,
     C_WIRELEN,
+    CACHE_LINE,
     CLOSED,
     CONFIRMED,
     EMPTY,
@@ -45,7 +47,6 @@ from lippycat_voip.stream_columns import (
     H_WIDTH,
     IN_USE,
     INDEXED,
-    J_WIDTH,
     KEY_WORDS,
     MAP_WIDTH,
     R_WIDTH,
@@ -56,6 +57,7 @@ from lippycat_voip.stream_columns import (
     S_FLAGS,
     S_HASH,
     S_HELD,
+    S_JITTER,
     S_KEY,
     S_LAST_NS,
     S_MAP,
@@ -83,6 +85,13 @@ CANDIDATE_IDLE_NS = 32_000_000_000  # a candidate that was never confirmed is fo
 EVICTED_SHARE = 16  # a full table gives up one row in so many at once where these are candidates or closed
 LIVE_SHARE = 256  # and one in so many where none is
 END = 2**63 - 1
+
+
+def empty_rows(count: int) -> I64:
+    """Zeroed rows that begin at a cache line. Memory that no stream has used yet stays untouched."""
+    room = np.zeros(count * S_WIDTH + CACHE_LINE // 8, np.int64)
+    skip = -room.ctypes.data // 8 % (CACHE_LINE // 8)
+    return room[skip : skip + count * S_WIDTH]
 
 
 class StreamTable:
@@ -113,8 +122,7 @@ class StreamTable:
         # The hash decides places in the index only, never a result; unknown to whoever sends the packets.
         self._seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed & 0xFFFFFFFF
         rows = min(FIRST_ROWS, self.max_streams)
-        self._state: I64 = np.zeros(rows * S_WIDTH, np.int64)
-        self._jitter: F64 = np.zeros(rows * J_WIDTH, np.float64)
+        self._state = empty_rows(rows)
         self._index: I64 = np.full(4 * FIRST_ROWS, EMPTY, np.int64)
         self._head: I64 = np.zeros(H_WIDTH, np.int64)
         self._cells: I64 = np.zeros(256 * C_WIDTH, np.int64)
@@ -143,26 +151,26 @@ class StreamTable:
 
     def _view_tables(self) -> None:
         view = self._kernels.view
+        floats: F64 = self._state.view(np.float64)
         self._tables = (
             view(self._cells),
             view(self._state),
-            view(self._jitter),
+            view(floats),
             view(self._index),
             view(self._head),
             view(self._map_cells),
         )
         self._report_view = view(self._report_rows)
         self._mem = memoryview(self._state.data)
+        self._floats = cast("memoryview[float]", memoryview(floats.data))
         self._top = memoryview(self._head.data)
 
     def _grow_rows(self) -> None:
         rows = len(self._state) // S_WIDTH
         more = min(2 * rows, self.max_streams)
-        # Not np.concatenate: pages of the new half that hold no stream yet are never touched.
-        state, jitter = np.zeros(more * S_WIDTH, np.int64), np.zeros(more * J_WIDTH, np.float64)
+        state = empty_rows(more)
         state[: len(self._state)] = self._state
-        jitter[: len(self._jitter)] = self._jitter
-        self._state, self._jitter = state, jitter
+        self._state = state
         self._view_tables()
 
     def _rebuild_index(self) -> None:
@@ -312,7 +320,7 @@ class StreamTable:
         """The fields of the stream record that come from packets (see `stream_records.stream_fields`)."""
         at = slot * S_WIDTH
         row: list[int] = self._mem[at : at + S_WIDTH].tolist()
-        jitter: list[float] = self._jitter[slot * J_WIDTH : (slot + 1) * J_WIDTH].tolist()
+        jitter: list[float] = self._floats[at + S_JITTER : at + S_JITTER + 3].tolist()
         return stream_fields(row, jitter, self._maps[row[S_MAP]], self._digits.get(slot), self._reports.log(slot))
 
     # -- what an owner decides ---------------------------------------------------------------------------------------

@@ -38,7 +38,6 @@ from lippycat_voip.stream_columns import (
     J_LAST,
     J_MAX,
     J_SUM,
-    J_WIDTH,
     KEY_WORDS,
     MAP_WIDTH,
     MEDIA,
@@ -60,6 +59,7 @@ from lippycat_voip.stream_columns import (
     S_HELD_SIZE,
     S_HELD_TYPE,
     S_HIGHEST,
+    S_JITTER,
     S_KEY,
     S_LAST_NS,
     S_LOWEST,
@@ -105,10 +105,11 @@ JUMP_SECONDS = 5
 NO_PREVIOUS = -10
 
 
-def advance(cells: I64, state: I64, jitter: F64, index: I64, head: I64, maps: I64, until_record: int) -> int:
+def advance(cells: I64, state: I64, floats: F64, index: I64, head: I64, maps: I64, until_record: int) -> int:
     """Count the loaded packets of records below `until_record`; the return value is a STOP_ code of `stream_columns`.
 
-    Each call goes on where the last one stopped, so any slicing gives the same numbers. `index` has a power of two places.
+    Each call goes on where the last one stopped, so any slicing gives the same numbers. `index` has a power of two places;
+    `floats` is the memory of `state` (S_JITTER).
     """
     mask = len(index) - 1
     at = head[H_NEXT]
@@ -180,8 +181,6 @@ def advance(cells: I64, state: I64, jitter: F64, index: I64, head: I64, maps: I6
                 state[s + k] = 0
             for k in range(KEY_WORDS):
                 state[s + S_KEY + k] = cells[c + C_KEY + k]
-            for k in range(J_WIDTH):
-                jitter[slot * J_WIDTH + k] = 0.0
             state[s + S_FLAGS] = IN_USE | INDEXED
             state[s + S_HIGHEST] = -1
             state[s + S_HELD] = -1
@@ -355,12 +354,12 @@ def advance(cells: I64, state: I64, jitter: F64, index: I64, head: I64, maps: I6
                             late = (ns - state[s + S_REF_NS]) / 1e6 - passed * 1000.0 / clock
                             if late < 0.0:
                                 late = -late
-                            j = jitter[slot * J_WIDTH + J_LAST]
+                            j = floats[s + S_JITTER + J_LAST]
                             j += (late - j) / 16.0
-                            jitter[slot * J_WIDTH + J_LAST] = j
-                            jitter[slot * J_WIDTH + J_SUM] += j
-                            if j > jitter[slot * J_WIDTH + J_MAX]:
-                                jitter[slot * J_WIDTH + J_MAX] = j
+                            floats[s + S_JITTER + J_LAST] = j
+                            floats[s + S_JITTER + J_SUM] += j
+                            if j > floats[s + S_JITTER + J_MAX]:
+                                floats[s + S_JITTER + J_MAX] = j
                             state[s + S_SAMPLES] += 1
                             if consecutive and passed > 0 and e >= 0:
                                 # the majority's step survives pairing off unlike ones (Boyer and Moore)
