@@ -232,22 +232,19 @@ class TcpReassembly:
         """Give the pieces that have their turn, those side by side as one run."""
         order = stream.order
         assert order is not None
-        data, segments, missing, pages = bytearray(), 0, 0, order.pages
-        moved = False
-        while missing == 0 and (piece := order.take()) is not None:
-            moved = True
-            data += piece.data
-            segments += piece.segments
-            missing = piece.end - piece.start - len(piece.data)
-        self._pages += order.pages - pages
-        if moved:
+        while order.ready:
+            data, segments, missing, pages = bytearray(), 0, 0, order.pages
+            while missing == 0 and order.ready:
+                piece = order.take()
+                data += piece.data
+                segments += piece.segments
+                missing = piece.end - piece.start - len(piece.data)
+            self._pages += order.pages - pages
             self._no_wait(stream)
             if order.pieces:
                 self._wait(stream, self._rows.now_ns[row])
             self._give(stream, row, self._batch.append(data), len(data), segments)
             self._lose(stream, row, missing)
-            if missing:
-                self._drain(stream, row)
 
     def _give_up(self, stream: Stream, row: int, why: str) -> None:
         self._given_up[why] += 1
@@ -414,7 +411,7 @@ class TcpReassembly:
 
     def _freed(self, slots: Sequence[int]) -> None:
         """Flow slots are free: forget what hung on them."""
-        for slot in slots:
+        for slot in slots if self._streams else ():
             stream = self._streams.get(slot)
             if stream is not None:
                 self._forget(stream.connection)

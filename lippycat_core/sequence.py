@@ -70,10 +70,13 @@ class SequenceSpace:
                 break
         self.pieces[first:at] = kept
 
-    def take(self) -> Piece | None:
-        """The piece at `next`, if it is there; `next` moves behind it."""
-        if not self.pieces or self.pieces[0].start > self.next:
-            return None
+    @property
+    def ready(self) -> bool:
+        """Whether there is a piece at `next`."""
+        return bool(self.pieces) and self.pieces[0].start <= self.next
+
+    def take(self) -> Piece:
+        """The first piece, which must be ready; `next` moves behind it."""
         piece = self.pieces.pop(0)
         self.pages -= piece.pages
         self.next = piece.end

@@ -224,7 +224,8 @@ class Sessions:
         self._on_error(self.kinds[dissector], error)
 
     def _freed(self, slots: Sequence[int]) -> None:
-        for slot in slots:
+        """Sessions of datagrams end with their flows; those of streams when reassembly says so."""
+        for slot in slots if self._sessions else ():
             for dissector in range(len(self.kinds)):
                 if (slot, dissector) in self._sessions:
                     self._late += self._close((slot, dissector))
