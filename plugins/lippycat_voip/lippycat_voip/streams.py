@@ -320,7 +320,7 @@ class StreamTable:
         """The fields of the stream record that come from packets (see `stream_records.stream_fields`)."""
         at = slot * S_WIDTH
         row: list[int] = self._mem[at : at + S_WIDTH].tolist()
-        jitter: list[float] = self._floats[at + S_JITTER : at + S_JITTER + 3].tolist()
+        jitter = list(self._floats[at + S_JITTER : at + S_JITTER + 3])
         return stream_fields(row, jitter, self._maps[row[S_MAP]], self._digits.get(slot), self._reports.log(slot))
 
     # -- what an owner decides ---------------------------------------------------------------------------------------
