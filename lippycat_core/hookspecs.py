@@ -34,8 +34,9 @@ class Hooks:
     """The specifications; each implementation may leave arguments out, none may change what it is given."""
 
     @hookspec
-    def register_sinks(self, run: RunInfo) -> Sequence[Sink]:  # type: ignore[empty-body]
+    def register_sinks(self, run: RunInfo) -> Sequence[Sink]:
         """Give sinks that take this run's packets and events beside the command's own; asked before the run starts."""
+        return ()
 
     @hookspec
     def run_started(self, run: RunInfo) -> None:

@@ -114,13 +114,13 @@ class Host:
         def broken(entry: Entry, error: BaseException) -> None:
             self._problem(f"dissector {entry.name} of {entry.distribution} is left out: {error}")
 
-        for extension in self.installed.load(DISSECT, entries, broken):
+        for entry, plugin in self.installed.load(DISSECT, entries, broken):
             try:
-                made.append(_dissector(extension.name, extension.plugin()))
+                made.append(_dissector(entry.name, plugin()))
             except PluginError as error:
-                broken(extension.entry_point, error)  # type: ignore[arg-type]
+                broken(entry, error)
             except (Exception, SystemExit) as error:
-                broken(extension.entry_point, PluginError(one_line(error)))  # type: ignore[arg-type]
+                broken(entry, PluginError(one_line(error)))
         return made
 
     @cached_property

@@ -23,8 +23,8 @@ class HookCaller:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs.Hooks)
         self._on_problem = on_problem
-        for extension in installed.load(HOOKS, installed.entries(HOOKS), self._left_out):
-            self._register(extension.entry_point, extension.plugin)  # type: ignore[arg-type]
+        for entry, plugin in installed.load(HOOKS, installed.entries(HOOKS), self._left_out):
+            self._register(entry, plugin)
         self._callers = {name: self._callers_of(name) for name in ("register_sinks", "run_started", "events", "run_ended")}
 
     def _left_out(self, entry: Entry, error: BaseException) -> None:

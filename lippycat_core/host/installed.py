@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from stevedore.extension import Extension, ExtensionManager
+from stevedore.extension import ExtensionManager
 
 from lippycat_core.errors import PluginError
 
@@ -86,6 +86,9 @@ class Installed:
         """Entries of one of `KINDS` or of the settings; nothing is imported."""
         return self._groups[kind]
 
-    def load(self, kind: str, entries: Sequence[Entry], broken: Callable[[Entry, BaseException], None]) -> list[Extension[Any]]:
-        """Those of `entries` that can be imported, with what they name as `plugin`; the others go to `broken`."""
-        return Namespace(PREFIX + kind, entries, broken).extensions
+    def load(
+        self, kind: str, entries: Sequence[Entry], broken: Callable[[Entry, BaseException], None]
+    ) -> list[tuple[Entry, Any]]:
+        """Those of `entries` that can be imported, each with what it names; the others go to `broken`."""
+        loaded = Namespace(PREFIX + kind, entries, broken).extensions
+        return [(cast(Entry, extension.entry_point), extension.plugin) for extension in loaded]

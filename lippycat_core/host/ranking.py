@@ -35,8 +35,7 @@ def candidates(installed: Installed, kind: str, name: str | None = None) -> list
     def broken(entry: Entry, error: BaseException) -> None:
         found.append(Candidate(entry, BROKEN, reason=str(error)))
 
-    for extension in installed.load(kind, entries, broken):
-        found.append(_examine(extension.entry_point, extension.plugin))  # type: ignore[arg-type]
+    found += [_examine(entry, plugin) for entry, plugin in installed.load(kind, entries, broken)]
     found.sort(key=_rank)
     return list(_one_a_name(found))
 

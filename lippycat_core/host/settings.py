@@ -186,7 +186,7 @@ def _installed_sections() -> dict[str, type]:
     def broken(entry: Entry, error: BaseException) -> None:
         raise SettingError(f"settings {entry.name} of {entry.distribution} cannot be loaded: {error}; reinstall or remove it")
 
-    return {extension.name: extension.plugin for extension in installed.load(SETTINGS, installed.entries(SETTINGS), broken)}
+    return {entry.name: plugin for entry, plugin in installed.load(SETTINGS, installed.entries(SETTINGS), broken)}
 
 
 def _with_sections(declared: Mapping[str, type]) -> dict[str, Any]:

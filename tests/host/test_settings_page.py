@@ -42,7 +42,7 @@ def test_the_page_gives_the_range(key: str, tmp_path: Path) -> None:
 
 def test_the_example_of_a_plugin_section_works(tmp_path: Path) -> None:
     source = PAGE.read_text().split("```python\n")[1].split("```")[0]
-    scope: dict[str, type] = {"__name__": __name__}  # type: ignore[dict-item]
+    scope: dict[str, Any] = {"__name__": __name__}
     exec(source, scope)
     settings = load_settings({"acme.depth": 4}, environ={}, home=tmp_path, sections={"acme": scope["AcmeSettings"]})
     made: Any = settings.section("acme", scope["AcmeSettings"])
