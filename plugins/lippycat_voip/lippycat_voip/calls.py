@@ -13,6 +13,7 @@ from lippycat_voip.offers import Path, Session
 from lippycat_voip.states import (
     BYE,
     CANCEL,
+    CHALLENGES,
     EVENT_OF_STATUS,
     EVENTS,
     INVITED,
@@ -136,10 +137,11 @@ class Call:
         self.state = NEXT[self.state * EVENTS + INVITED]
 
     def reinvited(self, from_tag: bytes, cseq: int) -> None:
-        """An INVITE inside a dialog. It proves an answer only where none was captured."""
+        """An INVITE inside a dialog. Where the set-up was not captured it proves that there was a 2xx."""
         if (from_tag, cseq) not in self.reinvites:
             self.reinvites = (*self.reinvites[-MAX_REINVITES + 1 :], (from_tag, cseq))
-        self.state = NEXT[self.state * EVENTS + REINVITED]
+        if not self.attempts:
+            self.state = NEXT[self.state * EVENTS + REINVITED]
 
     def provisional(self, code: int, cseq: int, ts_ns: int) -> None:
         """A 1xx to the initial INVITE."""
@@ -180,7 +182,9 @@ class Call:
         self.state = NEXT[self.state * EVENTS + CANCEL]
 
     def hung_up(self, from_tag: bytes, ts_ns: int, now_ns: int) -> None:
-        """A BYE."""
+        """A BYE. It ends what was answered, and calls whose set-up was not captured; not what merely rings."""
+        if self.attempts and self.answer_ns is None:
+            return
         after = NEXT[self.state * EVENTS + BYE]
         if after != self.state and self.bye_ns is None:
             self.bye_ns, self.bye_tag = ts_ns, from_tag
@@ -194,6 +198,11 @@ class Call:
         if self.state in REFUSALS:
             return self.ended_now_ns + linger_ns + (FORK_PATIENCE_NS if self.branches else 0)
         return NEVER
+
+    def due_ns(self, linger_ns: int, challenged_ns: int) -> int:
+        """The packet time behind which the call's record may be written: when it has been over for `linger_ns`. A challenge
+        asks for another INVITE, which people send when they have typed a password: `challenged_ns`."""
+        return self.ended_now_ns + challenged_ns if self.state in CHALLENGES else self.over_ns(linger_ns)
 
     @property
     def over(self) -> bool:

@@ -68,7 +68,8 @@ LINGER_NS = 32_000_000_000
 """A call is written so much packet time after its end (64 * T1: no transaction lives longer)."""
 
 SOFT_STATE_LINGER_NS = 3_600_000_000_000
-"""The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903)."""
+"""The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and for
+calls that were challenged and not tried again yet."""
 
 _SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
 
@@ -426,8 +427,7 @@ class DialogTable:
         session = call.session
         if session is None:
             session = call.session = Session(dialog, dialog.serial)
-            session.over = call.over
-            session.expire_ns = dialog.due_ns if dialog.due_ns != NEVER else 0
+            self._set_end(session, call)
         role = CALLER if by == call.caller_tag or call.caller_tag is None else CALLEE
         ends = session.describe(self._media, by, role, transaction, path, sdp)
         self._media.changed(session, self._now_ns, ends)
@@ -455,16 +455,21 @@ class DialogTable:
         else:
             session.refuse(self._media, transaction, path)
 
+    @staticmethod
+    def _set_end(session: Session, call: Call) -> None:
+        expire_ns = call.over_ns(LINGER_NS)
+        session.over = call.over
+        session.expire_ns = expire_ns if expire_ns != NEVER else 0
+
     def _end(self, dialog: Dialog, call: Call, record: int) -> None:
         """The call's end may have come, moved, or been taken back."""
-        due_ns = call.over_ns(LINGER_NS)
+        due_ns = call.due_ns(LINGER_NS, SOFT_STATE_LINGER_NS)
         if due_ns == dialog.due_ns:
             return
         session = call.session
         if session is not None:
             self._media.advance(record)
-            session.over = call.over
-            session.expire_ns = due_ns if due_ns != NEVER else 0
+            self._set_end(session, call)
             self._media.ended(session)
         self._writer.schedule(dialog, due_ns)
 

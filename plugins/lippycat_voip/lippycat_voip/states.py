@@ -110,7 +110,10 @@ def _event_of(status: int) -> int:
 EVENT_OF_STATUS = bytes(_event_of(status) for status in range(1000))
 """The event of each status code; NO_EVENT for numbers that are none."""
 
-REFUSALS = frozenset((S_CHALLENGED, S_CHALLENGED_RINGING, S_CHALLENGED_PROGRESS, S_FAILED, S_REDIRECTED, S_BUSY, S_CANCELLED))
+CHALLENGES = frozenset((S_CHALLENGED, S_CHALLENGED_RINGING, S_CHALLENGED_PROGRESS))
+"""States in which the next INVITE is expected to come with credentials."""
+
+REFUSALS = CHALLENGES | {S_FAILED, S_REDIRECTED, S_BUSY, S_CANCELLED}
 """States in which the call is over, unless an INVITE of it is still open."""
 
 OVER = frozenset((ENDED, HUNG_UP))

@@ -242,6 +242,7 @@ def test_an_invite_tried_again_elsewhere_goes_on() -> None:
         ("0 B>A 200 tag=b", "active", 200, 0, None),
         ("0 B>A 486 tag=b", "busy", 486, None, 0),
         ("0 B>A 180 tag=b\n99 A>B BYE cseq=2 tag=b", "ended", None, None, 99),
+        ("0 B>A 180 tag=b\n9 A>B INVITE cseq=2 tag=b\n99 A>B BYE cseq=3 tag=b", "ended", None, None, 99),
     ],
 )
 def test_captures_that_start_in_mid_call(text: str, state: str, code: int | None, answer: int | None, end: int | None) -> None:
@@ -250,6 +251,28 @@ def test_captures_that_start_in_mid_call(text: str, state: str, code: int | None
         "code": code,
         "answer_ns": None if answer is None else ns(answer),
         "end_ns": None if end is None else ns(end),
+    }
+
+
+def test_a_bye_does_not_answer_a_call() -> None:
+    """The INVITE was captured, a 2xx was not: the call rings, whatever else was lost (SIPp's branch scenario)."""
+    call = one_call("0 A>B INVITE\n10 B>A 180 tag=b\n500 A>B BYE cseq=2 tag=b\n510 B>A 200 cseq=2 of=BYE tag=b")
+    assert facts(call, "state", "code", "end_ns", "ended_by") == {
+        "state": "ringing",
+        "code": None,
+        "end_ns": None,
+        "ended_by": None,
+    }
+
+
+def test_a_challenge_taken_up_after_a_minute_is_the_same_call() -> None:
+    text = "0 A>B INVITE\n10 B>A 407 tag=x\n60000 A>B INVITE cseq=2\n60010 B>A 403 cseq=2 tag=y\n99000 C>D OPTIONS cid=x"
+    (call,) = run(text, tick=True).records("call")
+    assert facts(call, "state", "code", "messages", "end_ns") == {
+        "state": "failed",
+        "code": 403,
+        "messages": 4,
+        "end_ns": ns(60_010),
     }
 
 
