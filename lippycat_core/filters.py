@@ -14,17 +14,17 @@ from lippycat_core.batch import LARGEST_RECORD, Batch
 from lippycat_core.columns import I64
 from lippycat_core.errors import FilterError
 from lippycat_core.kernels.bpf import MEMORY, filter_rows
+from lippycat_core.kernels.link import LINKTYPE_ETHERNET, LINKTYPE_LOOP, LINKTYPE_NULL, LINKTYPE_RAW, LINKTYPE_RAW_14
 from lippycat_core.kernelset import Kernel, KernelSet
 
-ETHERNET = 1
-_RAW = 12  # DLT_RAW
+_DLT_RAW = 12
 _SEEN_AS: dict[int, tuple[int, int]] = {
     # LINKTYPE_: (DLT_ to compile for, bytes to skip). BSD loopback holds IP behind an address family whose byte order and
     # value for IPv6 are the capturing host's; libpcap would compile for this host's.
-    0: (_RAW, 4),
-    108: (_RAW, 4),
-    14: (_RAW, 0),
-    101: (_RAW, 0),
+    LINKTYPE_NULL: (_DLT_RAW, 4),
+    LINKTYPE_LOOP: (_DLT_RAW, 4),
+    LINKTYPE_RAW: (_DLT_RAW, 0),
+    LINKTYPE_RAW_14: (_DLT_RAW, 0),
 }
 _ANCILLARY = 0xFFFFF000  # loads from here on ask the Linux kernel for what is not in the packet (SKF_AD_OFF)
 _NETMASK_UNKNOWN = 0xFFFFFFFF
@@ -50,7 +50,7 @@ def compile_bpf(expression: str, link: int) -> tuple[I64, int]:
 
 
 def _refusal(expression: str, link: int, reason: str) -> str:
-    where = "" if link == ETHERNET else f" for packets of link type {link}"
+    where = "" if link == LINKTYPE_ETHERNET else f" for packets of link type {link}"
     return f"filter {expression!r} cannot be used{where}: {reason}; the syntax is pcap-filter(7), as in 'udp port 5060'"
 
 
@@ -61,7 +61,7 @@ class CaptureFilter:
 
     def __init__(self, expression: str) -> None:
         self.expression = expression
-        self._programs: dict[int, tuple[I64, int]] = {ETHERNET: compile_bpf(expression, ETHERNET)}
+        self._programs: dict[int, tuple[I64, int]] = {LINKTYPE_ETHERNET: compile_bpf(expression, LINKTYPE_ETHERNET)}
         self._memory: I64 = np.zeros(MEMORY, np.int64)
 
     def bind(self, kernels: KernelSet) -> None:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from lippycat_core.batch import Batch
 from lippycat_core.columns import FRAGMENT, FRESH, I32, I64, U8, U32, Frame, Net, Route, Transport
 from lippycat_core.kernels.decode import decode
+from lippycat_core.kernels.link import LINKTYPE_RAW
 from lippycat_core.kernelset import Kernel, KernelSet
 
-RAW_IP = 101  # LINKTYPE_RAW
 PIECE_COST = 200  # bytes that a piece takes beside its data, about
 MAX_PIECES = 256  # different ones a datagram: 64 KB in pieces of 256 bytes
 MAX_COPIES = 4  # of one datagram, captured at several places
@@ -221,7 +221,7 @@ class FragmentTable:
         one.frame.off[0] = batch.append(header + payload)
         one.frame.caplen[0] = len(header) + len(payload)
         one.frame.wirelen[0] = len(header) + datagram.total
-        one.frame.link[0] = RAW_IP
+        one.frame.link[0] = LINKTYPE_RAW
         one.decode(batch.views.slab)
         for column, value in zip((*batch.net, *batch.transport), (*one.net, *one.transport), strict=True):
             column[row] = value[0]

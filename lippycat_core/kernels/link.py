@@ -9,6 +9,12 @@ from __future__ import annotations
 from lippycat_core.columns import BAD_HEADER, LINK_TYPE, OTHER, TRUNCATED_HEADER, TUNNEL_DEPTH, U8
 from lippycat_core.kernels.load import be16, be24, be32, le32, u8
 
+# Link types (the LINKTYPE_ numbers of pcap files)
+LINKTYPE_NULL, LINKTYPE_ETHERNET, LINKTYPE_LOOP = 0, 1, 108
+LINKTYPE_RAW, LINKTYPE_RAW_12, LINKTYPE_RAW_14 = 101, 12, 14  # two were some systems' DLT_RAW, and still are in files
+LINKTYPE_IPV4, LINKTYPE_IPV6 = 228, 229
+LINKTYPE_LINUX_SLL, LINKTYPE_LINUX_SLL2 = 113, 276
+
 # EtherTypes (IEEE 802 numbers)
 IPV4, IPV6 = 0x0800, 0x86DD
 VLAN, QINQ, QINQ_9100, QINQ_9200 = 0x8100, 0x88A8, 0x9100, 0x9200
@@ -29,19 +35,19 @@ MAX_TAGS = 16  # tags, labels and sessions in front of one IP header
 
 def link_header(slab: U8, link: int, pos: int, end: int) -> tuple[int, int]:
     """EtherType and place of what follows the header of link type `link` at `pos` (captured up to `end`)."""
-    if link == 1:
+    if link == LINKTYPE_ETHERNET:
         return ethernet(slab, pos, end)
-    if link == 113:
+    if link == LINKTYPE_LINUX_SLL:
         return cooked(slab, pos, end, 16, 14, 2)
-    if link == 276:
+    if link == LINKTYPE_LINUX_SLL2:
         return cooked(slab, pos, end, 20, 0, 8)
-    if link == 101 or link == 12 or link == 14:
+    if link in (LINKTYPE_RAW, LINKTYPE_RAW_12, LINKTYPE_RAW_14):
         return raw_ip(slab, pos, end)
-    if link == 228:
+    if link == LINKTYPE_IPV4:
         return IPV4, pos
-    if link == 229:
+    if link == LINKTYPE_IPV6:
         return IPV6, pos
-    if link == 0 or link == 108:
+    if link in (LINKTYPE_NULL, LINKTYPE_LOOP):
         return loopback(slab, pos, end)
     return -LINK_TYPE, pos
 
@@ -103,7 +109,7 @@ def loopback(slab: U8, pos: int, end: int) -> tuple[int, int]:
         family = be32(slab, pos)
     if family == 2:
         return IPV4, pos + 4
-    if family == 24 or family == 28 or family == 30 or family == 10:  # NetBSD/OpenBSD, FreeBSD, macOS, Linux
+    if family in (24, 28, 30, 10):  # NetBSD/OpenBSD, FreeBSD, macOS, Linux
         return IPV6, pos + 4
     return -OTHER, pos + 4
 
