@@ -7,6 +7,7 @@ message, so that Python reads each of them once.
 from __future__ import annotations
 
 from lippycat_core.columns import I32, I64, U8
+from lippycat_core.kernels.load import u8
 from lippycat_voip.columns import (
     A_CRYPTO,
     A_FINGERPRINT,
@@ -98,7 +99,7 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
         while i < end:
             stop = line_end(slab, i, end)
             begin = i + 2
-            kind = int(slab[i])
+            kind = u8(slab, i)
             i = stop + 1
             if stop < begin or slab[begin - 1] != EQUALS:
                 continue
@@ -133,12 +134,12 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
                 media[base + D_RTCP_PORT] = -1
                 media[base + D_PTIME] = -1
             elif kind == CONNECTION:
-                k, a0, a1, a2, a3 = connection_address(slab, begin, stop)
+                literal, a0, a1, a2, a3 = connection_address(slab, begin, stop)
                 if lines == 0:
-                    known, w0, w1, w2, w3 = k, a0, a1, a2, a3
+                    known, w0, w1, w2, w3 = literal, a0, a1, a2, a3
                 elif not own_address:  # of several (layered multicast) the first
                     own_address = True
-                    media[base + D_ADDRESS_KNOWN] = k
+                    media[base + D_ADDRESS_KNOWN] = literal
                     media[base + D_ADDRESS] = a0
                     media[base + D_ADDRESS + 1] = a1
                     media[base + D_ADDRESS + 2] = a2
@@ -166,8 +167,8 @@ def describe(slab: U8, messages: I32, first: int, count: int, media: I64, rows: 
                 elif said == IS_RTCP:
                     value, _ = number(slab, value_at, stop)
                     media[base + D_RTCP_PORT] = value if value <= PORT_MAX else -1
-                    k, a0, a1, a2, a3 = connection_address(slab, next_word(slab, begin, stop), stop)
-                    media[base + D_RTCP_KNOWN] = k
+                    literal, a0, a1, a2, a3 = connection_address(slab, next_word(slab, begin, stop), stop)
+                    media[base + D_RTCP_KNOWN] = literal
                     media[base + D_RTCP_ADDRESS] = a0
                     media[base + D_RTCP_ADDRESS + 1] = a1
                     media[base + D_RTCP_ADDRESS + 2] = a2

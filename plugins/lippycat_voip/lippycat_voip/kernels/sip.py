@@ -256,10 +256,10 @@ def answers(slab: U8, table: I32, base: int) -> bool:
         return False
     a = int(table[base + M_METHOD_TEXT])
     b = int(table[base + M_CSEQ_TEXT])
-    for i in range(n):  # noqa: SIM110 - kernels have no generators
-        if slab[a + i] != slab[b + i]:
-            return False
-    return True
+    i = 0
+    while i < n and slab[a + i] == slab[b + i]:
+        i += 1
+    return i == n
 
 
 def sdp_in(slab: U8, type_off: int, type_len: int, begin: int, end: int) -> tuple[int, int]:

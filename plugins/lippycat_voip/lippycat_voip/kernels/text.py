@@ -6,6 +6,7 @@ Nothing here knows a header or a method. Bytes are compared in place; only numbe
 from __future__ import annotations
 
 from lippycat_core.columns import U8
+from lippycat_core.kernels.load import u8
 
 HT, LF, CR, SP = 9, 10, 13, 32
 QUOTE, COMMA, SLASH, COLON, SEMICOLON, LESS, EQUALS, GREATER, BACKSLASH = 0x22, 0x2C, 0x2F, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x5C
@@ -69,7 +70,7 @@ def number(slab: U8, begin: int, end: int) -> tuple[int, int]:
     value = 0
     while i < end and slab[i] >= 48 and slab[i] <= 57:
         if value < NUMBER_LIMIT:
-            value = value * 10 + int(slab[i]) - 48
+            value = value * 10 + u8(slab, i) - 48
         i += 1
     if i == begin:
         return -1, i
