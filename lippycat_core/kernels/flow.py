@@ -16,16 +16,16 @@ SRC_LO = 1
 DST_HI = 2
 DST_LO = 3
 PORTS = 4  # key: source port << 24 | destination port << 8 | protocol; -1 in a slot that is free
-PEER = 5  # slot of the other direction, -1 where it was not seen
-SIDE = 6  # 0 for the direction that was seen first, 1 for its answer
-FIRST_NS = 7  # packet clock at the first and at the last packet
-LAST_NS = 8
-PACKETS = 9
-TCP_STATE = 10  # T_ code below
+LAST_NS = 5  # packet clock at the last packet
+PACKETS = 6
+TCP_STATE = 7  # T_ code below; up to here lies what every packet touches: one cache line
+PEER = 8  # slot of the other direction, -1 where it was not seen
+SIDE = 9  # 0 for the direction that was seen first, 1 for its answer
+FIRST_NS = 10  # packet clock at the first packet
 TCP_BASE = 11  # the number that the direction's next byte has, where a SYN or an ended connection tells; -1 where nothing does
 TCP_ACK = 12  # highest acknowledgement number this direction has sent, -1 before one
 TCP_TRIES = 13  # segments that dissectors will still be shown before the direction is refused, 0 before the first
-NEXT_FREE = 14  # free slot: the next one, -1 at the end (the row is two cache lines; one word of them is spare)
+NEXT_FREE = 14  # free slot: the next one, -1 at the end; word 15 is spare
 
 # What TCP_STATE says, to `kernels.tcp` and to `reassembly`. `track` runs ahead of both: whatever they do to a direction must
 # be right also where its peer has no slot yet, so they read the peer's row and write to it only what a new row holds.
