@@ -45,7 +45,8 @@ class Result:
     def report(self) -> int:
         """Name what was wrong with the input on standard error and return the exit code (docs/output.md)."""
         for fault in self.outcome.faults:
-            say(f"{fault.source}: {fault.what}: {fault.detail}; what came before it is reported")
+            accept = "" if self.tolerant else "; --tolerate-truncation takes that for a success"
+            say(f"{fault.source}: {fault.what}: {fault.detail}; what came before it is reported{accept}")
         if self.stop_code:
             return self.stop_code
         return 1 if self.dissector_failed or (self.outcome.faults and not self.tolerant) else 0
