@@ -20,7 +20,8 @@ MOST_CHILDREN = 4
 
 def _children_wanted() -> int:
     """One core is the parent's."""
-    return min(MOST_CHILDREN, max(1, len(os.sched_getaffinity(0)) - 1))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MOST_CHILDREN, max(1, cores - 1))
 
 
 class SimdCompiler:

@@ -5,6 +5,7 @@ It runs beside a capture's analysis, so it is nice; told to end, it finishes the
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -88,6 +89,8 @@ def main() -> int:
     task = json.load(sys.stdin)
     sys.path.extend(entry for entry in task["path"] if entry not in sys.path)
     os.nice(NICENESS)
+    gc.freeze()
+    gc.set_threshold(50_000)  # a compilation makes millions of objects, few of them garbage: a twentieth of the time
     cache = KernelCache(Path(task["root"]))
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
