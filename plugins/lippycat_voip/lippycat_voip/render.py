@@ -19,6 +19,7 @@ Piece = tuple[str, str]
 STATE_CELLS, CODE_CELLS, CLOCK_CELLS, DURATION_CELLS = 10, 4, 8, 9
 INDENT = 3
 TITLE_CELLS = 12
+WIDEST_PARTY = 60
 
 STATE_STYLES = {
     "ended": "green",
@@ -56,7 +57,7 @@ def call_line(call: Record, total: int) -> Text:
 
 def _columns(total: int, values: Sequence[str], state_style: str, style: str, separator: str = "→") -> Text:
     fixed = STATE_CELLS + CODE_CELLS + CLOCK_CELLS + DURATION_CELLS + 4
-    each = max(8, (total - fixed - 3) // 2)
+    each = min(WIDEST_PARTY, max(8, (total - fixed - 3) // 2))
     state, code, clock, duration, source, target = values
     line = Text(fit(state, STATE_CELLS), state_style, no_wrap=True)
     line.append(f" {fit(code, CODE_CELLS)} {fit(clock, CLOCK_CELLS)} {cut(duration, DURATION_CELLS):>{DURATION_CELLS}} ", style)
@@ -128,7 +129,7 @@ def _rtcp(rtcp: Record | None) -> Iterator[Piece]:
 def packed(pieces: Sequence[Piece], total: int, indent: int = INDENT) -> list[Text]:
     """Pieces joined by commas into as few indented lines of at most `total` cells as hold them; a piece longer than a line
     is cut."""
-    room = max(20, total - indent)
+    room = max(20, total - indent) - 1  # the comma at the end
     lines: list[Text] = []
     used = room
     for text, style in pieces:
@@ -137,10 +138,10 @@ def packed(pieces: Sequence[Piece], total: int, indent: int = INDENT) -> list[Te
             lines[-1].append(", ")
             used += 2 + size
         else:
-            if lines and used < room:
+            if lines:
                 lines[-1].append(",")
             lines.append(Text(" " * indent, no_wrap=True))
-            text = cut(text, room - 1)
+            text = cut(text, room)
             used = width(text)
         lines[-1].append(text, style)
     return lines
