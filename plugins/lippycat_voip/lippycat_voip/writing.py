@@ -180,10 +180,12 @@ class Writer:
         if call is None or call.session is None or call.answer_ns is None:
             return None
         session = call.session
-        roles = {session.receiver_role(tie) for tie in ties if self._media.streams.packets(tie.slot)}
+        heard = [tie for tie in ties if self._media.streams.packets(tie.slot)]
+        roles = {session.receiver_role(tie) for tie in heard}
         roles.update(role for _, role in session.written)
         roles.discard(None)
-        if len(roles) == 2:
+        hosts = {(tie.src.end[:4], tie.dst.end[:4]) for tie in heard}
+        if len(roles) == 2 or any(src != dst and (dst, src) in hosts for src, dst in hosts):
             return False
         return True if roles and session.two_way() else None
 

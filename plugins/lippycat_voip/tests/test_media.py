@@ -400,3 +400,9 @@ def test_rtcp_belongs_to_its_call() -> None:
 def test_times_of_streams() -> None:
     (stream,) = streams(ANSWERED + "2100 A:10000>B:20000 rtp=5")
     assert facts(stream, "first_ns", "last_ns") == (ns(2100), ns(2180))
+
+
+def test_media_back_to_the_host_it_came_from_is_no_one_way() -> None:
+    """A caller that answers from another socket than it announced, to another than the callee did."""
+    text = ANSWERED + "2100 C:9>B:20000 rtp=9\n2100 B:8>C:7 rtp=9 ssrc=2\n2200 B:20000>C:9 rtp=9 ssrc=3"
+    assert one_call(text)["one_way"] is False

@@ -6,14 +6,87 @@ import json
 
 import pytest
 from conversations import PLAIN_CALL, Conversation, one_call, place, run, streams
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-CALL_FIELDS = """call_id method state code reason src dst hops transport from to request_uri user_agent server
- p_asserted_identity diversion q850_cause refer_to replaces first last first_ns ringing_ns answer_ns end_ns last_ns
- pdd_ms setup_ms duration_ms ended_by one_way dtmf_info messages retransmissions copies streams""".split()
+from lippycat_voip.sip import _any_address, address
 
-STREAM_FIELDS = """id call_id call_ids ssrc src dst transport found_by payload_types codec clock_rate ptime_ms media
- packets bytes expected lost loss_pct duplicates reordered restarts stray ts_jumps jitter_ms max_gap_ms first last
- first_ns last_ns dtmf srtp nat continues capture_loss rtcp""".split()
+CALL_FIELDS = [
+    "call_id",
+    "method",
+    "state",
+    "code",
+    "reason",
+    "src",
+    "dst",
+    "hops",
+    "transport",
+    "from",
+    "to",
+    "request_uri",
+    "user_agent",
+    "server",
+    "p_asserted_identity",
+    "diversion",
+    "q850_cause",
+    "refer_to",
+    "replaces",
+    "first",
+    "last",
+    "first_ns",
+    "ringing_ns",
+    "answer_ns",
+    "end_ns",
+    "last_ns",
+    "pdd_ms",
+    "setup_ms",
+    "duration_ms",
+    "ended_by",
+    "one_way",
+    "dtmf_info",
+    "messages",
+    "retransmissions",
+    "copies",
+    "streams",
+]
+
+STREAM_FIELDS = [
+    "id",
+    "call_id",
+    "call_ids",
+    "ssrc",
+    "src",
+    "dst",
+    "transport",
+    "found_by",
+    "payload_types",
+    "codec",
+    "clock_rate",
+    "ptime_ms",
+    "media",
+    "packets",
+    "bytes",
+    "expected",
+    "lost",
+    "loss_pct",
+    "duplicates",
+    "reordered",
+    "restarts",
+    "stray",
+    "ts_jumps",
+    "jitter_ms",
+    "max_gap_ms",
+    "first",
+    "last",
+    "first_ns",
+    "last_ns",
+    "dtmf",
+    "srtp",
+    "nat",
+    "continues",
+    "capture_loss",
+    "rtcp",
+]
 
 
 def test_fields_in_their_order() -> None:
@@ -28,11 +101,26 @@ def test_fields_in_their_order() -> None:
 def test_what_was_not_seen_is_null() -> None:
     call = one_call("0 A>B INVITE")
     empty = [name for name in CALL_FIELDS if call[name] is None]
-    assert (
-        empty
-        == """code reason user_agent server p_asserted_identity diversion q850_cause refer_to replaces
-        ringing_ns answer_ns end_ns pdd_ms setup_ms duration_ms ended_by one_way dtmf_info""".split()
-    )
+    assert empty == [
+        "code",
+        "reason",
+        "user_agent",
+        "server",
+        "p_asserted_identity",
+        "diversion",
+        "q850_cause",
+        "refer_to",
+        "replaces",
+        "ringing_ns",
+        "answer_ns",
+        "end_ns",
+        "pdd_ms",
+        "setup_ms",
+        "duration_ms",
+        "ended_by",
+        "one_way",
+        "dtmf_info",
+    ]
     assert call["to"]["tag"] is None
     assert call["streams"] == []
 
@@ -101,3 +189,35 @@ def test_capture_loss_is_what_the_capture_says() -> None:
     text = PLAIN_CALL + "2100 A:10000>B:20000 rtp=5"
     assert [stream["capture_loss"] for stream in streams(text)] == ["unknown"]
     assert [stream["capture_loss"] for stream in streams(text, capture_loss="no")] == ["no"]
+
+
+PIECES = [
+    '"',
+    "Al ice",
+    " ",
+    "<",
+    ">",
+    "sip:",
+    "sips:",
+    "tel:",
+    "bob",
+    "@",
+    "x.org",
+    ";tag=",
+    "t1",
+    ";user=phone",
+    ":",
+    "%41",
+    "\\",
+    ",",
+    "\t",
+    "\r\n ",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12))
+@example(['"', "Al ice", '"', " ", "<", "sip:", "bob", "@", "x.org", ";user=phone", ">", ";tag=", "t1"])
+@example(["Al ice", " ", "<", "sip:", "bob", "@", "x.org", ">"])
+def test_the_short_cut_for_common_addresses_reads_the_same(pieces: list[str]) -> None:
+    value = "".join(pieces).encode()
+    assert address(value) == _any_address(value)
