@@ -22,7 +22,8 @@ from lippycat_simd.kernels import CompiledKernels
 Wanted = tuple[str, str, str]
 """A kernel's module, its name there, and the name of its folder in the cache."""
 
-NICENESS = 10
+NICENESS = 3
+"""Gives way, but not for long: a large run gains more from the end of this work than from the core that it takes."""
 
 
 def fill(cache: KernelCache, wanted: Sequence[Wanted], ending: Callable[[], bool] = lambda: False) -> list[str]:
