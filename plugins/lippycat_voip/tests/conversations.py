@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from rtp_batches import BASE, START_NS, Datagram, rtp, segment
+
+from lippycat_core.addresses import Endpoint, words
+from lippycat_core.events import Event
+from lippycat_core.kernelset import Interpreted
 from lippycat_voip.columns import M_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
 from lippycat_voip.kernels.sip import parse
 from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.streams import StreamTable
-from rtp_batches import BASE, START_NS, Datagram, rtp, segment
-
-from lippycat_core.addresses import Endpoint, words
-from lippycat_core.events import Event
-from lippycat_core.kernelset import Interpreted
 
 MS = 1_000_000
 PLAIN_CALL = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lippycat_voip import states
 from lippycat_voip.states import EVENT_OF_STATUS, EVENTS, NAMES, NEXT, NO_EVENT, name
 

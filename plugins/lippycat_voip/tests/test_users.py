@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from lippycat_voip.users import UserFilter, read_names, users_of
 
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.errors import FilterError, InputError
+from lippycat_voip.users import UserFilter, read_names, users_of
 
 
 def wanted(*names: str) -> UserFilter:
