@@ -29,6 +29,7 @@ from lippycat_voip.stream_columns import (
     C_KEY,
     C_NOW_NS,
     C_OFF,
+    C_RECORD,
     C_TS_NS,
     C_WIDTH,
     C_WIRELEN,
@@ -217,6 +218,9 @@ class StreamTable:
 
     def advance(self, until_record: int = END) -> None:
         """Count the loaded packets whose record number is below `until_record`."""
+        top = self._top
+        if top[H_NEXT] == top[H_CELLS] or self._cells[top[H_NEXT] * C_WIDTH + C_RECORD] >= until_record:
+            return  # as between most SIP messages: not worth a call of the kernel
         while True:
             stop = self._advance(*self._tables, until_record)
             if self._top[H_DIGITS]:
