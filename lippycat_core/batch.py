@@ -46,7 +46,8 @@ class Batch:
     """Up to `capacity` records. `rows` are filled; row i is record number `first_record + i` of the input (1-based).
 
     `slab`, `frame`, `net`, `transport`, `route` are NumPy arrays (plugins read them); `views` holds the same memory in the
-    form that the bound kernels take; `mem` is a memoryview of the slab for slicing bytes out of it.
+    form that the bound kernels take; `mem` is a memoryview of the slab for slicing bytes out of it. `may_have_fragments` and
+    `may_have_tcp` are False where decoding found none, so that whoever looks for them need not.
     """
 
     def __init__(self, kernels: KernelSet, nbytes: int = DEFAULT_BYTES, capacity: int = DEFAULT_ROWS) -> None:
@@ -78,9 +79,7 @@ class Batch:
             _i32(capacity),
         )
         self.route = Route(_i32(capacity), _i32(capacity), _i32(capacity), _i64(capacity))
-        self.rows = 0
-        self.first_record = 1
-        self.arena = nbytes
+        self.clear(1)
         self.kernels = kernels
         self.bind(kernels)
 
@@ -101,6 +100,7 @@ class Batch:
         self.rows = 0
         self.first_record = first_record
         self.arena = self.source_bytes
+        self.may_have_fragments = self.may_have_tcp = True
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """Copy `data` behind the records and return its offset; the slab grows where it must (views are rebuilt)."""

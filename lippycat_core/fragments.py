@@ -168,6 +168,9 @@ class FragmentTable:
         if not batch.rows:
             return
         times_ns = batch.frame.ts_ns[: batch.rows]
+        if not batch.may_have_fragments:
+            self._now_ns = max(self._now_ns, int(times_ns.max()))
+            return
         rows = np.flatnonzero(batch.route.status[: batch.rows] == FRAGMENT)
         if len(rows):
             clock_ns = np.maximum.accumulate(times_ns)[rows].tolist()

@@ -167,7 +167,9 @@ class Pipeline:
         if self._pace.packet_limit is not None:
             self._cut(batch, self._pace.packet_limit - self._kept)
         views = batch.views
-        self._decode(views.slab, views.frame, views.net, views.transport, views.route, 0, batch.rows)
+        fragments, segments = self._decode(views.slab, views.frame, views.net, views.transport, views.route, 0, batch.rows)
+        batch.may_have_fragments = fragments > 0
+        batch.may_have_tcp = segments + fragments > 0
         self._captured += batch.rows
         return True
 

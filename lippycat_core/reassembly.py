@@ -73,6 +73,8 @@ class TcpReassembly:
         """
         if begin >= end or not self._claims:
             return []
+        if not batch.may_have_tcp and not self._over and not self._overdue:
+            return []
         self._batch, self._rows = batch, TcpRows.of(batch)
         runs: list[Run] = []
         self._runs = runs

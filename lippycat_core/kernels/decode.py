@@ -28,9 +28,9 @@ from lippycat_core.kernels.tunnel import NO_TUNNEL, ip_tunnel, is_tunnel_port, u
 MAX_IP_HEADERS = 8  # one inside the other
 
 
-def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route, begin: int, end: int) -> None:
+def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route, begin: int, end: int) -> tuple[int, int]:
     """Decode the FRESH rows from `begin` to `end`: writes `Net`, `Transport` and `Route.status` of them, and sets kind 0 and
-    flow -1 in every row.
+    flow -1 in every row. Returns how many are fragments, and how many TCP segments.
 
     Where there is no IP, and in undecodable rows, addresses are 0 and proto is -1; where there is no UDP or TCP, ports are
     0 and the payload is what follows the last header.
@@ -42,6 +42,8 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
     pay_off, pay_len, pay_wire = transport.pay_off, transport.pay_len, transport.pay_wire
     seq, ack, tcp_flags = transport.seq, transport.ack, transport.tcp_flags
     status, flow, kind = route.status, route.flow, route.kind
+    fragments = 0
+    segments = 0
     for row in range(begin, end):
         flow[row] = -1
         kind[row] = 0
@@ -86,6 +88,7 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
             sport[row] = be16(slab, header)
             dport[row] = be16(slab, header + 2)
             if protocol == TCP:
+                segments += 1
                 seq[row] = be32(slab, header + 4)
                 ack[row] = be32(slab, header + 8)
                 tcp_flags[row] = u8(slab, header + 13) & 0x1F
@@ -94,6 +97,7 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
             sport[row] = 0
             dport[row] = 0
             if code == FRAGMENT:
+                fragments += 1
                 if u8(slab, ip) < 0x50:
                     flags = be16(slab, ip + 6)
                     seq[row] = be16(slab, ip + 4)
@@ -108,6 +112,7 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
         seq[row] = 0
         ack[row] = 0
         tcp_flags[row] = 0
+    return fragments, segments
 
 
 def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[int, int, int, int, int, int, int]:
