@@ -14,6 +14,7 @@ from lippycat_core.batch import Batch
 from lippycat_core.columns import I64, TCP
 from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernelset import KernelSet
+from lippycat_voip.columns import INVITE, METHODS, OTHER_METHOD
 from lippycat_voip.kernels.frame import (
     BEGIN,
     BODY,
@@ -45,13 +46,10 @@ _START_LINE = re.compile(
     re.IGNORECASE,
 )
 _START_SO_FAR = re.compile(
-    rb"(?:SIP(?:/(?:2(?:\.(?:0(?: [0-9]{0,3})?)?)?)?)?|"
-    + _TOKEN
-    + rb"(?: (?:"
-    + _URI
-    + rb"(?: (?:S(?:I(?:P(?:/(?:2(?:\.0?)?)?)?)?)?)?)?)?)?)\Z",
+    rb"(?:SIP/2\.0(?: [0-9]{0,3})?|" + _TOKEN + rb" (?:" + _URI + rb"(?: (?:S(?:I(?:P(?:/(?:2(?:\.0?)?)?)?)?)?)?)?)?)\Z",
     re.IGNORECASE,
 )
+_FIRST_WORDS = (b"SIP/2.0", *(name.encode() for name in METHODS[INVITE:OTHER_METHOD]))
 
 
 class _Direction:
@@ -221,4 +219,7 @@ def claim_stream(head: memoryview) -> bool | None:
     data = bytes(head[:HEADER_LIMIT]).lstrip(b"\r\n\0 \t")
     if _START.match(data) or _START_LINE.search(data):
         return True
-    return None if not data or _START_SO_FAR.match(data) else False
+    # A lone word must be the begin of a known one: anything may be the tail of a body, to be looked at no further.
+    if _START_SO_FAR.match(data) or any(word.startswith(data) for word in _FIRST_WORDS):
+        return None
+    return False

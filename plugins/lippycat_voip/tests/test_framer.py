@@ -290,6 +290,8 @@ def test_any_bytes(pieces: list[bytes]) -> None:
         (b"SUBSCRIBE urn:service:sos SIP/2.0", True),
         (b"INV", None),
         (b"SIP/2.", None),
+        (b"xxxxx", False),
+        (b"INVITEx", False),
         (b"\r\n", None),
         (b"", None),
         (b"FOO bar:baz SIP/", None),
