@@ -9,7 +9,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from io import TextIOWrapper
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -24,18 +25,23 @@ ClickError: type[Exception] = typer.BadParameter.__mro__[2]
 
 def main() -> None:
     """Run `lc` with the process's arguments and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     sys.exit(run(sys.argv[1:]))
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """The stream, so that it takes whatever text there is; the null device where it was closed (`>&-`), so that no file
+    of ours gets its descriptor."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return open(os.devnull, "w") if stream is None else stream
 
 
 def run(args: Sequence[str]) -> int:
     """Run one command line and return its exit code; nothing but SystemExit leaves this function."""
     try:
         code = _invoke(list(args))
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
     except BrokenPipeError:
         _discard_stdout()
@@ -48,6 +54,9 @@ def run(args: Sequence[str]) -> int:
         return _say(str(error), error.exit_code)
     except ClickError as error:
         return _say(_usage_message(error), 2)
+    except OSError as error:
+        _discard_stdout()
+        return _say(f"{error.filename or 'reading or writing'}: {error.strerror or error}", 1)
     except Exception as error:  # a bug, ours or a plugin's, told in one line
         return _say(f"internal error: {type(error).__name__}: {error}; LIPPYCAT_TRACEBACK=1 shows where", 1)
 

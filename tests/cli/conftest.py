@@ -6,8 +6,9 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -28,12 +29,12 @@ def lc(lc_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Lc:
     """Runs `lc` with the given arguments, away from the user's settings, its outputs captured."""
     home = tmp_path_factory.mktemp("home")
 
-    def run(*args: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
-        environment.update(options.pop("env", {}))  # type: ignore[call-overload]
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [str(lc_path), *map(str, args)], capture_output=True, text=True, check=False, timeout=60, env=environment, **options
-        )
+    def run(
+        *args: str | Path, env: Mapping[str, str] | None = None, stdin: IO[bytes] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), **(env or {})}
+        command = [str(lc_path), *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment, stdin=stdin)
 
     return run
 

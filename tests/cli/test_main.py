@@ -45,6 +45,8 @@ def test_wrong_usage_is_one_line_and_2(line: str, message: str, capsys: pytest.C
         (RunError("lost \x1b[2J"), 1, "lc: lost \\x1b[2J"),
         (LippycatError("x"), 1, "lc: x"),
         (ZeroDivisionError("oops"), 1, "lc: internal error: ZeroDivisionError: oops; LIPPYCAT_TRACEBACK=1 shows where"),
+        (OSError(28, "No space left on device"), 1, "lc: reading or writing: No space left on device"),
+        (PermissionError(13, "Permission denied", "/x"), 1, "lc: /x: Permission denied"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 0, ""),
     ],
@@ -128,3 +130,10 @@ def test_the_second_signal_ends_it_at_once(lc_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     assert child.wait(30) == 130
     assert time.monotonic() - begin < 5
+
+
+def test_a_closed_output_is_no_crash(lc_path: Path, capture: Path) -> None:
+    for command in ("--help", f"sniff -r {capture}", f"sniff -r {capture} --format text"):
+        done = subprocess.run(f"{lc_path} {command} >&-", shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert "error" not in done.stderr

@@ -6,9 +6,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.cli.compose import Setup
-
-from lippycat_core.builtin.jsonlines import JsonLines
 from lippycat_core.cli.options import Input, Output, Run
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.dissector import VoipDissector, VoipOptions
@@ -58,6 +57,11 @@ def _screen(*, ladders: bool) -> Sink:
     console = Console(width=width, highlight=False, markup=False, emoji=False)
 
     def show(lines: Sequence[Text]) -> None:
-        console.print(Text("\n").join(lines), soft_wrap=True)
+        try:
+            console.print(Text("\n").join(lines), soft_wrap=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise cannot_write(error) from error
 
     return CallScreen(show, width, ladders=ladders)

@@ -90,6 +90,15 @@ def test_a_ladder_is_drawn_of_one_call(calls: Path) -> None:
     assert "══ PCMU 425 packets ══" in done.stdout
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_full_disk_is_one_line(calls: Path, form: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [str(LC), "sniff", "voip", str(calls), "--format", form]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "lc: cannot write the results: No space left on device; free some space or write elsewhere\n"
+
+
 @pytest.mark.parametrize("options", [["--threads", "2"], ["--batch-packets", "1"], ["--batch-packets", "7"]])
 def test_results_do_not_depend_on_how_they_were_made(calls: Path, options: list[str]) -> None:
     plain, other = lc(calls, "--messages"), lc(calls, "--messages", *options)
