@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from lippycat_core.kernelset import KernelSet
 from lippycat_voip.columns import (
     F_MALFORMED,
     F_SDP,
@@ -22,8 +24,6 @@ from lippycat_voip.columns import (
     SP_WIDTH,
 )
 from lippycat_voip.kernels.sip import parse
-
-from lippycat_core.kernelset import KernelSet
 
 UDP, TCP = 17, 6
 

@@ -7,6 +7,9 @@ import struct
 from pathlib import Path
 
 import pytest
+from message_table import Message, read
+
+from lippycat_core.kernelset import KernelSet
 from lippycat_voip.columns import (
     M_BODY,
     M_BRANCH,
@@ -23,9 +26,6 @@ from lippycat_voip.columns import (
     M_URI,
 )
 from lippycat_voip.sip import address
-from message_table import Message, read
-
-from lippycat_core.kernelset import KernelSet
 
 NAME = "emiago-sipgo__rfc4475-torture.pcap"
 
