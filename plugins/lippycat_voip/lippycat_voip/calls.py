@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
-from lippycat_voip.offers import Path, Session
+from lippycat_voip.offers import CALLEE, CALLER, Path, Session
 from lippycat_voip.states import (
     BYE,
     CANCEL,
@@ -122,6 +122,10 @@ class Call:
         if not self.reinvites or (from_tag, cseq) not in self.reinvites:
             return True
         return from_tag == self.caller_tag and any(attempt.cseq == cseq for attempt in self.attempts)
+
+    def role(self, from_tag: bytes) -> int:
+        """Who sends requests with this From tag: CALLER or CALLEE."""
+        return CALLER if self.caller_tag is None or from_tag == self.caller_tag else CALLEE
 
     def invited(self, from_tag: bytes, cseq: int, branch: bytes, ts_ns: int, now_ns: int) -> None:
         """An initial INVITE, on one more path or with another CSeq."""

@@ -71,6 +71,9 @@ SOFT_STATE_LINGER_NS = 3_600_000_000_000
 """The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and for
 calls that were challenged and not tried again yet."""
 
+_OFFERING = frozenset((ACK, PRACK, UPDATE))
+"""Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
+
 _SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
 
 COPY_NS = 100_000_000
@@ -148,7 +151,7 @@ class DialogTable:
         if dialog is None or dialog.due_ns < now_ns:
             dialog = self._begin(dialog, call_id, row, record, ts_ns, (src, dst))
             if dialog is None:
-                self._count_lone(mem, row, bool(call_id))
+                self._lone(call_id, mem, row, record, ts_ns, src, dst, sdp)
                 return
 
         # -- the summary's counts, and what tells this message from others of the dialog
@@ -214,10 +217,20 @@ class DialogTable:
             fields = message_fields(dialog.call_id, mem, row, record, ts_ns, kind, src, dst, sdp)
             self._writer.events.append(Event("message", ts_ns, record, fields))
 
-    def _count_lone(self, mem: memoryview, row: list[int], late: bool) -> None:
-        """Count a message that belongs to no dialog."""
+    def _lone(
+        self,
+        call_id: bytes,
+        mem: memoryview,
+        row: list[int],
+        record: int,
+        ts_ns: int,
+        src: Endpoint,
+        dst: Endpoint,
+        sdp: SessionDescription | None,
+    ) -> None:
+        """A message that belongs to no dialog: it has no Call-ID, or that of one whose record was written."""
         if self._filtering:
-            return  # it belongs to no wanted one
+            return  # and so to no wanted one
         tally = self._tally
         if row[M_STATUS]:
             tally.responses[row[M_STATUS]] = tally.responses.get(row[M_STATUS], 0) + 1
@@ -227,8 +240,11 @@ class DialogTable:
             tally.requests[name] = tally.requests.get(name, 0) + 1
         if row[M_FLAGS] & F_MALFORMED:
             tally.malformed += 1
-        if late:
+        if call_id:
             tally.late += 1
+        if self._messages:
+            fields = message_fields(call_id, mem, row, record, ts_ns, "new", src, dst, sdp)
+            self._writer.events.append(Event("message", ts_ns, record, fields))
 
     def _begin(
         self, expired: Dialog | None, call_id: bytes, row: list[int], record: int, ts_ns: int, path: Path
@@ -290,7 +306,7 @@ class DialogTable:
         if dialog.due_ns != NEVER:
             self._end(dialog, call, record)
         if sdp is not None:
-            self._describe(dialog, call, from_tag, (from_tag, cseq), path, record, sdp)
+            self._describe(dialog, call, from_tag, call.role(from_tag), (from_tag, cseq), path, record, sdp)
 
     def _invite_answer(
         self,
@@ -367,9 +383,9 @@ class DialogTable:
             else:
                 call.cancelled(from_tag, cseq, branch, ts_ns, self._now_ns)
             self._end(dialog, call, record)
-        elif sdp is not None:
+        elif sdp is not None and method in _OFFERING:
             transaction = (from_tag, cseq)
-            self._describe(dialog, call, from_tag, transaction, path, record, sdp)
+            self._describe(dialog, call, from_tag, call.role(from_tag), transaction, path, record, sdp)
             if method == ACK and call.session is not None:
                 # The answer to an offer that came in the 2xx; the ACK has the INVITE's CSeq number.
                 call.session.accept(self._media, transaction)
@@ -420,15 +436,22 @@ class DialogTable:
     # -- what a message does to media --------------------------------------------------------------------------------
 
     def _describe(
-        self, dialog: Dialog, call: Call, by: bytes, transaction: Transaction, path: Path, record: int, sdp: SessionDescription
+        self,
+        dialog: Dialog,
+        call: Call,
+        by: bytes,
+        role: int,
+        transaction: Transaction,
+        path: Path,
+        record: int,
+        sdp: SessionDescription,
     ) -> None:
-        """`by` (a tag) sent a description in a transaction."""
+        """`by` (a tag), the caller or the callee, sent a description in a transaction."""
         self._media.advance(record)
         session = call.session
         if session is None:
             session = call.session = Session(dialog, dialog.serial)
             self._set_end(session, call)
-        role = CALLER if by == call.caller_tag or call.caller_tag is None else CALLEE
         ends = session.describe(self._media, by, role, transaction, path, sdp)
         self._media.changed(session, self._now_ns, ends)
 
@@ -446,7 +469,8 @@ class DialogTable:
         """An answer to a request that may have carried an offer: 1xx may describe, 2xx settles, the rest takes back."""
         self._media.advance(record)
         if sdp is not None and status < 300:
-            self._describe(dialog, call, to_tag, transaction, path, record, sdp)
+            role = CALLEE if call.role(transaction[0]) == CALLER else CALLER
+            self._describe(dialog, call, to_tag, role, transaction, path, record, sdp)
         session = call.session
         if session is None or status < 200:
             return

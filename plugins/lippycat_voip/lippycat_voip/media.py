@@ -156,8 +156,11 @@ class Media:
     def announce(self, announced: AnnouncedEnd) -> None:
         """A session's description has begun to name this endpoint."""
         socket = announced.socket
-        if announced not in socket.announced:
-            socket.announced = (*socket.announced[-MAX_OWNERS + 1 :], announced)
+        others = socket.announced
+        if len(others) >= MAX_OWNERS:
+            least = next((other for other in others if other.session.over), others[0])
+            others = tuple(other for other in others if other is not least)
+        socket.announced = (*others, announced)
 
     def withdraw(self, announced: AnnouncedEnd) -> None:
         """No description of the session names this endpoint any more; streams that were tied through it stay tied."""

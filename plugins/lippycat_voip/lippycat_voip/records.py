@@ -68,7 +68,7 @@ def _head(dialog: Dialog, state: str) -> dict[str, object]:
         "method": dialog.method or None,
         "state": state,
         "code": result.code if result.rank else None,
-        "reason": text(result.reason) if result.rank else None,
+        "reason": text(result.reason) or None,
         "src": endpoint(src),
         "dst": endpoint(dst),
         "hops": max(1, len(dialog.paths)),
@@ -110,7 +110,7 @@ def _end_ns(dialog: Dialog, call: Call) -> int | None:
 
 
 def _ended_by(call: Call) -> str | None:
-    if call.state in OVER and call.caller_tag is not None:
+    if call.state in OVER and call.caller_tag:
         return "caller" if call.bye_tag == call.caller_tag else "callee"
     return "caller" if call.state == S_CANCELLED and call.cancel_ns is not None else None
 
@@ -243,9 +243,9 @@ def message_fields(
         return text(mem[row[at] : row[at] + max(0, row[at + 1])].tobytes())
 
     status, cseq = row[M_STATUS], row[M_CSEQ]
-    what: dict[str, object] = {"code": status, "reason": span(M_REASON)} if status else {"method": span(M_METHOD_TEXT)}
+    what: dict[str, object] = {"code": status, "reason": span(M_REASON) or None} if status else {"method": span(M_METHOD_TEXT)}
     return {
-        "call_id": text(call_id),
+        "call_id": text(call_id) or None,
         "ns": ts_ns,
         "frame": record,
         "src": endpoint(src),

@@ -298,6 +298,15 @@ def test_messages() -> None:
     assert found.order == [("call", "call-1")]
 
 
+def test_messages_of_no_dialog_are_messages_too() -> None:
+    text = PLAIN_CALL + "50000 A>B BYE cseq=2 tag=b\n50001 A>B OPTIONS cid=none"
+    messages = run(text, tick=True, messages=True).records("message")
+    assert [(message["frame"], message["call_id"], message["kind"]) for message in messages[-2:]] == [
+        (8, "call-1", "new"),
+        (9, None, "new"),
+    ]
+
+
 def test_counts_add_up() -> None:
     found = run(TWO + "9000 A>B OPTIONS cid=none\n9001 A>B INVITE cid=one")
     sip: Any = found.table.summary()["sip"]

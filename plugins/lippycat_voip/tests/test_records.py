@@ -158,7 +158,13 @@ def test_headers_come_from_the_invite_not_from_what_came_before() -> None:
     )
 
 
-def test_ipv6_and_tcp() -> None:
+def test_no_tags_no_reason_phrase() -> None:
+    """RFC 2543 senders had neither; who hung up is unknown then."""
+    call = one_call("0 A>B INVITE ftag=\n9 B>A 200 ftag= reason=\n99 A>B BYE cseq=2 ftag=")
+    assert (call["state"], call["reason"], call["ended_by"], call["from"]["tag"]) == ("ended", None, None, None)
+
+
+def test_ipv6() -> None:
     call = one_call("0 a>b INVITE")
     assert (call["src"], call["dst"]) == ("[2001:db8::1]:5060", "[2001:db8::2]:5060")
 
