@@ -99,10 +99,12 @@ class Setup:
         simple = [dissector for dissector in dissectors if isinstance(dissector, Dissector)]
         if simple:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
+        line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
+        in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         parts = Parts(
             open_source(self.files, kernels),
             bulk,
-            [*sinks, *self.host.hooks.sinks(info)],
+            [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
             TcpReassembly(
@@ -117,7 +119,6 @@ class Setup:
         )
         wanted = needed(bulk, filtered=capture_filter is not None)
         compiler = compiler_for(self.host, self.files)
-        line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
 
         def progress(done: Progress, packets: int) -> None:
             if compiler is not None:

@@ -38,6 +38,24 @@ def test_at_most_five_lines_a_second_are_drawn_and_the_last_is_wiped() -> None:
     assert stream.getvalue().split("\r")[-2].strip() == ""
 
 
+def test_it_steps_aside_for_results_and_comes_back_below_them() -> None:
+    clock, stream = Clock(), io.StringIO()
+    line = ProgressLine(stream, clock)
+    clock.now += 1
+    line(Progress(1, 2), 10)
+    drawn = stream.getvalue()
+    assert drawn.startswith("\r10 packets")
+    line.emit([])
+    assert stream.getvalue() == drawn + "\r" + " " * (len(drawn) - 1) + "\r"
+    before = len(stream.getvalue())
+    clock.now += 0.01
+    line(Progress(2, 2), 20)
+    assert stream.getvalue()[before:] == drawn  # too early for new numbers
+    line.close()
+    line.close()
+    assert stream.getvalue().count("packets") == 2
+
+
 @pytest.mark.parametrize(
     ("progress", "line"),
     [
