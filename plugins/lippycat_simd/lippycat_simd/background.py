@@ -19,9 +19,9 @@ MOST_CHILDREN = 4
 
 
 def _children_wanted() -> int:
-    """One core is the parent's."""
+    """One a core, the parent's too: interpreted, a large run gets less done with it than the compiler does."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_CHILDREN, max(1, cores - 1))
+    return min(MOST_CHILDREN, cores)
 
 
 class SimdCompiler:
