@@ -3,10 +3,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from lippycat_voip.ladder import draw
 from made_up import BEGIN, HOSTILE, message, stream
 
 from lippycat_core.printable import printable, width
+from lippycat_voip.ladder import draw
 
 PLAIN_CALL = [
     message(0, "INVITE", sdp=["audio"]),
