@@ -6,7 +6,7 @@ SDP means `offers` and `media`, when records are written `writing`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lippycat_core.addresses import Endpoint
@@ -71,6 +71,8 @@ SOFT_STATE_LINGER_NS = 3_600_000_000_000
 """The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and for
 calls that were challenged and not tried again yet."""
 
+MAX_SHARED_PATHS = 16_384
+
 _OFFERING = frozenset((ACK, PRACK, UPDATE))
 """Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
 
@@ -122,6 +124,7 @@ class DialogTable:
             capture_loss=options.capture_loss,
         )
         self._dialogs = self._writer.dialogs
+        self._paths: dict[Path, Path] = {}
         self._serial = 0
         self._now_ns = 0
 
@@ -261,10 +264,18 @@ class DialogTable:
             self._media.advance(record)
             writer.evict(self._now_ns)
         self._serial += 1
+        path = self._shared(path)
         dialog = Dialog(call_id, self._serial, record, path, ts_ns, self._now_ns, Tally() if self._filtering else self._tally)
         dialog.wanted = not self._filtering
         self._dialogs[call_id] = dialog
         return dialog
+
+    def _shared(self, path: Path) -> Path:
+        """One object for all dialogs that keep this path: there are few, and each would take half a kilobyte a call."""
+        known = self._paths.setdefault(path, path)
+        if len(self._paths) > MAX_SHARED_PATHS:
+            self._paths.clear()
+        return known
 
     # -- INVITE and its answers --------------------------------------------------------------------------------------
 
@@ -452,7 +463,7 @@ class DialogTable:
         if session is None:
             session = call.session = Session(dialog, dialog.serial)
             self._set_end(session, call)
-        ends = session.describe(self._media, by, role, transaction, path, sdp)
+        ends = session.describe(self._media, by, role, transaction, self._shared(path), sdp)
         self._media.changed(session, self._now_ns, ends)
 
     def _negotiate(
@@ -553,21 +564,17 @@ class DialogTable:
 
     def take_events(self) -> list[Event]:
         """Events that messages have caused since the last call (messages asked for, records written for want of room)."""
-        events = self._writer.events
-        self._writer.events = []
-        return events
+        return self._writer.take_events()
 
-    def tick(self, now_ns: int) -> list[Event]:
-        """Packet time is `now_ns`: write what is due, forget what came to nothing."""
-        self._writer.write_due(now_ns)
+    def tick(self, now_ns: int) -> Iterator[Event]:
+        """Packet time is `now_ns`: write what is due, forget what came to nothing. To be consumed at once."""
+        yield from self._writer.write_due(now_ns)
         for slot in self._streams.sweep(now_ns):
             self._media.forget(slot)
-        return self.take_events()
 
-    def finish(self, now_ns: int) -> list[Event]:
-        """The input has ended: write everything."""
-        self._writer.write_rest(now_ns)
-        return self.take_events()
+    def finish(self, now_ns: int) -> Iterator[Event]:
+        """The input has ended: write everything. Records are made as they are taken, so that all need not fit in memory."""
+        yield from self._writer.write_rest(now_ns)
 
     def stream_evicted(self, slot: int) -> None:
         """The stream table is about to give up a slot for want of room."""

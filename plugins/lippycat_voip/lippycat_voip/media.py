@@ -269,7 +269,7 @@ class Media:
         """Give a stream the payload map of the call that owns it first: types mean what the receiver's description says
         (RFC 3264, 5.1), what that leaves open the sender's."""
         receiver, sender = tie.owners[0].ends_of(tie)
-        key = (receiver.media.codecs if receiver is not None else (), sender.media.codecs if sender is not None else ())
+        key = (receiver.codecs if receiver is not None else (), sender.codecs if sender is not None else ())
         number = self._maps.get(key)
         if number is None:
             named = {codec[0] for codec in key[0]}

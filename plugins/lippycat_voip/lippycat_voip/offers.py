@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from lippycat_core.addresses import Endpoint
-from lippycat_voip.sdp import Media, SessionDescription
+from lippycat_voip.sdp import Codec, SessionDescription
 
 CALLER, CALLEE = 0, 1
 
@@ -31,8 +31,6 @@ Path = tuple[Endpoint, Endpoint]
 
 Ties: TypeAlias = "tuple[Tie, ...] | dict[Tie, None]"
 """Streams in the order in which they were tied."""
-
-NO_MEDIA = Media("other", 0, None, "other", "inactive", None, False, None, (), (), None)
 
 
 def with_tie(ties: Ties, tie: Tie) -> Ties:
@@ -65,7 +63,7 @@ class Socket:
 class AnnouncedEnd:
     """One endpoint as one call's descriptions name it; `holds` counts the descriptions that do so now."""
 
-    __slots__ = ("holds", "line", "media", "role", "session", "socket")
+    __slots__ = ("codecs", "holds", "line", "role", "secure", "session", "socket", "two_way")
 
     def __init__(self, session: Session, socket: Socket) -> None:
         self.session = session
@@ -73,7 +71,9 @@ class AnnouncedEnd:
         self.holds = 0
         self.role = CALLER  # whose description it is
         self.line = 0  # which m= line
-        self.media = NO_MEDIA  # what that says
+        self.secure = False
+        self.two_way = True
+        self.codecs: tuple[Codec, ...] = ()
 
 
 class Tie:
@@ -216,7 +216,9 @@ class Session:
                     return tuple(held)
                 announced.role = role
                 announced.line = line
-                announced.media = media
+                announced.secure = media.secure
+                announced.two_way = media.direction == "sendrecv"
+                announced.codecs = media.codecs
                 announced.holds += 1
                 if announced.holds == 1:
                     register.announce(announced)
@@ -289,9 +291,9 @@ class Session:
 
     def secure(self, tie: Tie) -> bool | None:
         """Whether SDP said SRTP (SAVP(F), crypto or fingerprint) of the stream: of every end that it described."""
-        said = [end.media.secure for end in self.ends_of(tie) if end is not None]
+        said = [end.secure for end in self.ends_of(tie) if end is not None]
         return all(said) if said else None
 
     def two_way(self) -> bool:
         """Whether every endpoint named now was offered for both directions."""
-        return all(end.media.direction == "sendrecv" for end in self.ends if end.holds)
+        return all(end.two_way for end in self.ends if end.holds)

@@ -6,6 +6,7 @@ Due times are packet time and compared strictly, so neither the number of ticks 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from itertools import islice
 
@@ -70,8 +71,14 @@ class Writer:
         """Whether a record of this Call-ID was written not long ago."""
         return call_id in self._remembered
 
-    def write_due(self, now_ns: int) -> None:
+    def take_events(self) -> list[Event]:
+        """What was written since the last call."""
+        events, self.events = self.events, []
+        return events
+
+    def write_due(self, now_ns: int) -> Iterator[Event]:
         """Write what has become due before `now_ns`, in order of due time; ties by record number."""
+        yield from self.take_events()
         queue = self._queue
         while queue and queue[0][0] < now_ns:
             due_ns = queue[0][0]
@@ -87,6 +94,7 @@ class Writer:
                 elif dialog.due_ns != NEVER:
                     self.schedule(dialog, dialog.due_ns)
             self._write_group(group, now_ns)
+            yield from self.take_events()
 
     def _write_group(self, group: dict[int, Dialog], now_ns: int) -> None:
         """Write what can be; calls that share a stream with a call that goes on wait for it."""
@@ -194,19 +202,22 @@ class Writer:
 
     # -- the end, and want of room -----------------------------------------------------------------------------------
 
-    def write_rest(self, now_ns: int) -> None:
+    def write_rest(self, now_ns: int) -> Iterator[Event]:
         """The input has ended: what is due, what is left by record number, then streams of no call by theirs."""
-        self.write_due(now_ns)
-        left = sorted((*self._waiting.values(), *self.dialogs.values()), key=lambda dialog: dialog.serial)
+        yield from self.write_due(now_ns)
+        left = deque(sorted((*self._waiting.values(), *self.dialogs.values()), key=lambda dialog: dialog.serial))
         for dialog in left:
             self.close(dialog)
         self._waiting.clear()
         self._queue.clear()
-        for dialog in left:
-            self._write(dialog, now_ns)
+        self._oldest.clear()
+        while left:  # taken out one by one: what is written is free
+            self._write(left.popleft(), now_ns)
+            yield from self.take_events()
         for tie in self._media.unowned():
             self._write_unowned(tie)
             self._release(tie)
+            yield from self.take_events()
 
     def _write_unowned(self, tie: Tie) -> None:
         if self._filtering or not self._rtp_heuristic or not self._media.streams.confirmed(tie.slot):
