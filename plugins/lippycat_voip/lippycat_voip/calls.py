@@ -6,7 +6,6 @@ message bytes, knows media, or decides when a record is written.
 
 from __future__ import annotations
 
-from array import array
 from typing import NamedTuple
 
 from lippycat_voip.offers import CALLEE, CALLER, Path, Session
@@ -235,8 +234,8 @@ class Dialog:
         "first_ns",
         "head",
         "head_rank",
-        "keys",
         "last_ns",
+        "log",
         "messages",
         "method",
         "path",
@@ -251,7 +250,6 @@ class Dialog:
         "server",
         "started_now_ns",
         "tally",
-        "times",
         "to_tag",
         "transport",
         "transports",
@@ -270,8 +268,7 @@ class Dialog:
         self.messages = self.copies = self.retransmissions = 0
         self.transport = 0  # of the last message (IP protocol number)
         self.transports: tuple[int, ...] = ()
-        self.keys = array("q")  # one a message: what copies and retransmissions are told by,
-        self.times = array("q")  # and when it was seen last (arrays: a third of what a dict takes)
+        self.log = b""  # 8 bytes that tell a message from others and 8 of its time, a message (a fifth of what a dict takes)
         self.method = ""
         self.cseq_method = 0
         self.head = b""  # HEAD_FIELDS of the message that stands for the dialog, in one piece

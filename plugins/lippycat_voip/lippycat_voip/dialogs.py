@@ -71,7 +71,16 @@ SOFT_STATE_LINGER_NS = 3_600_000_000_000
 """The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and for
 calls that were challenged and not tried again yet."""
 
-MAX_SHARED_PATHS = 16_384
+_OFFERING = frozenset((ACK, PRACK, UPDATE))
+"""Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
+
+_SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
+
+COPY_NS = 100_000_000
+"""The same message within this time is a second capture of it, later one it was sent again."""
+
+MAX_LOG = 128 * 16
+"""Bytes of a dialog's log (`calls.Dialog.log`): so many messages are remembered, then the older half is forgotten."""
 
 _OFFERING = frozenset((ACK, PRACK, UPDATE))
 """Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
@@ -124,7 +133,6 @@ class DialogTable:
             capture_loss=options.capture_loss,
         )
         self._dialogs = self._writer.dialogs
-        self._paths: dict[Path, Path] = {}
         self._serial = 0
         self._now_ns = 0
 
@@ -146,6 +154,8 @@ class DialogTable:
 
         Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet.
         """
+        if now_ns == ts_ns:
+            now_ns = ts_ns  # one object where both are kept
         self._now_ns = now_ns
         row = ints[base : base + M_WIDTH]
         at = row[M_CALL_ID]
@@ -178,7 +188,9 @@ class DialogTable:
             tally.requests[name] = tally.requests.get(name, 0) + 1
         if row[M_FLAGS] & F_MALFORMED:
             tally.malformed += 1
-        key = hash((row[M_CSEQ] * 0x100000 + status * 0x10 + method, line, branch, to_tag, src, dst))
+        key = hash((row[M_CSEQ] * 0x100000 + status * 0x10 + method, line, branch, to_tag, src, dst)).to_bytes(
+            8, "little", signed=True
+        )
 
         dialog.messages += 1
         if ts_ns > dialog.last_ns:
@@ -190,11 +202,11 @@ class DialogTable:
         if self._filtering:
             self._select(dialog, mem, row, record)
 
-        if not dialog.keys.count(key):
-            dialog.keys.append(key)
-            dialog.times.append(ts_ns)
-            if len(dialog.keys) > MAX_SEEN:
-                del dialog.keys[:FORGOTTEN], dialog.times[:FORGOTTEN]
+        place = dialog.log.find(key)
+        if place < 0:
+            dialog.log += key + ts_ns.to_bytes(8, "little", signed=True)
+            if len(dialog.log) > MAX_LOG:
+                dialog.log = dialog.log[MAX_LOG // 2 :]
             if method == INVITE:
                 if status:
                     self._invite_answer(dialog, mem, row, record, ts_ns, to_tag, branch, line, (src, dst), sdp)
@@ -206,8 +218,10 @@ class DialogTable:
                 self._request(dialog, mem, row, record, ts_ns, method, branch, (src, dst), sdp)
             kind = "new"
         else:
-            at = dialog.keys.index(key)
-            if -COPY_NS <= ts_ns - dialog.times[at] <= COPY_NS:
+            place += 8
+            before = int.from_bytes(dialog.log[place : place + 8], "little", signed=True)
+            dialog.log = dialog.log[:place] + ts_ns.to_bytes(8, "little", signed=True) + dialog.log[place + 8 :]
+            if -COPY_NS <= ts_ns - before <= COPY_NS:
                 dialog.copies += 1
                 tally.copies += 1
                 kind = "copy"
@@ -215,7 +229,6 @@ class DialogTable:
                 dialog.retransmissions += 1
                 tally.retransmissions += 1
                 kind = "retransmission"
-            dialog.times[at] = ts_ns
         if self._messages and dialog.wanted:
             fields = message_fields(dialog.call_id, mem, row, record, ts_ns, kind, src, dst, sdp)
             self._writer.events.append(Event("message", ts_ns, record, fields))
@@ -264,18 +277,18 @@ class DialogTable:
             self._media.advance(record)
             writer.evict(self._now_ns)
         self._serial += 1
-        path = self._shared(path)
         dialog = Dialog(call_id, self._serial, record, path, ts_ns, self._now_ns, Tally() if self._filtering else self._tally)
         dialog.wanted = not self._filtering
         self._dialogs[call_id] = dialog
         return dialog
 
-    def _shared(self, path: Path) -> Path:
-        """One object for all dialogs that keep this path: there are few, and each would take half a kilobyte a call."""
-        known = self._paths.setdefault(path, path)
-        if len(self._paths) > MAX_SHARED_PATHS:
-            self._paths.clear()
-        return known
+    @staticmethod
+    def _kept(dialog: Dialog, path: Path) -> Path:
+        """The path in objects that the dialog keeps already, where it can be: ends take 170 bytes each."""
+        src, dst = dialog.path
+        if path[0] == src and path[1] == dst:
+            return dialog.path
+        return (dst, src) if path[0] == dst and path[1] == src else path
 
     # -- INVITE and its answers --------------------------------------------------------------------------------------
 
@@ -463,7 +476,7 @@ class DialogTable:
         if session is None:
             session = call.session = Session(dialog, dialog.serial)
             self._set_end(session, call)
-        ends = session.describe(self._media, by, role, transaction, self._shared(path), sdp)
+        ends = session.describe(self._media, by, role, transaction, self._kept(dialog, path), sdp)
         self._media.changed(session, self._now_ns, ends)
 
     def _negotiate(
