@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lippycat_core.addresses import Endpoint
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.events import Event
-from lippycat_voip.calls import HEAD_SEPARATOR, NEVER, NO_RESULT, Call, Dialog
+from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog
 from lippycat_voip.columns import (
     ACK,
     BYE,
@@ -25,7 +25,6 @@ from lippycat_voip.columns import (
     M_CSEQ,
     M_CSEQ_METHOD,
     M_CSEQ_TEXT,
-    M_DIVERSION,
     M_FLAGS,
     M_FROM,
     M_FROM_TAG,
@@ -36,15 +35,12 @@ from lippycat_voip.columns import (
     M_REASON,
     M_REASON_HEADER,
     M_REFER_TO,
-    M_REPLACES,
     M_SEGMENTS,
-    M_SERVER,
     M_STATUS,
     M_TO,
     M_TO_TAG,
     M_TRANSPORT,
     M_URI,
-    M_USER_AGENT,
     M_WIDTH,
     METHODS,
     OTHER_METHOD,
@@ -54,22 +50,16 @@ from lippycat_voip.columns import (
     SUBSCRIBE,
     UPDATE,
 )
+from lippycat_voip.heads import read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
 from lippycat_voip.media import Media, Streams
-from lippycat_voip.offers import CALLEE, CALLER, Path, Session, Transaction
+from lippycat_voip.negotiation import LINGER_NS, SOFT_STATE_LINGER_NS, Negotiation
+from lippycat_voip.offers import Path
 from lippycat_voip.records import message_fields
 from lippycat_voip.sdp import SessionDescription
-from lippycat_voip.sip import q850_cause, text
 from lippycat_voip.tally import Tally
 from lippycat_voip.users import UserFilter, read_names
 from lippycat_voip.writing import Writer
-
-LINGER_NS = 32_000_000_000
-"""A call is written so much packet time after its end (64 * T1: no transaction lives longer)."""
-
-SOFT_STATE_LINGER_NS = 3_600_000_000_000
-"""The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and for
-calls that were challenged and not tried again yet."""
 
 _OFFERING = frozenset((ACK, PRACK, UPDATE))
 """Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
@@ -86,14 +76,6 @@ _OFFERING = frozenset((ACK, PRACK, UPDATE))
 """Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
 
 _SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
-
-COPY_NS = 100_000_000
-"""The same message within this time is a second capture of it, later one it was sent again."""
-
-MAX_SEEN, FORGOTTEN = 128, 64
-"""So many messages of one dialog are remembered to tell copies by; with one more, so many of the oldest are forgotten."""
-
-_HEAD_SPANS = (M_FROM, M_TO, M_URI, M_USER_AGENT, M_PAI, M_DIVERSION, M_REPLACES, M_REFER_TO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +114,7 @@ class DialogTable:
             rtp_heuristic=options.rtp_heuristic,
             capture_loss=options.capture_loss,
         )
+        self._negotiation = Negotiation(media, self._writer)
         self._dialogs = self._writer.dialogs
         self._serial = 0
         self._now_ns = 0
@@ -180,11 +163,11 @@ class DialogTable:
             line = mem[at : at + row[M_REASON + 1]].tobytes() if row[M_REASON + 1] > 0 else b""
             tally.responses[status] = tally.responses.get(status, 0) + 1
             if method == OTHER_METHOD:
-                line += _span(mem, row, M_CSEQ_TEXT)
+                line += span(mem, row, M_CSEQ_TEXT)
         else:
             method = row[M_METHOD]
             line = mem[row[M_METHOD_TEXT] : row[M_URI] + row[M_URI + 1]].tobytes()
-            name = method if method != OTHER_METHOD else _span_text(mem, row, M_METHOD_TEXT)
+            name = method if method != OTHER_METHOD else span_text(mem, row, M_METHOD_TEXT)
             tally.requests[name] = tally.requests.get(name, 0) + 1
         if row[M_FLAGS] & F_MALFORMED:
             tally.malformed += 1
@@ -252,7 +235,7 @@ class DialogTable:
             tally.responses[row[M_STATUS]] = tally.responses.get(row[M_STATUS], 0) + 1
         else:
             method = row[M_METHOD]
-            name = method if method != OTHER_METHOD else _span_text(mem, row, M_METHOD_TEXT)
+            name = method if method != OTHER_METHOD else span_text(mem, row, M_METHOD_TEXT)
             tally.requests[name] = tally.requests.get(name, 0) + 1
         if row[M_FLAGS] & F_MALFORMED:
             tally.malformed += 1
@@ -282,14 +265,6 @@ class DialogTable:
         self._dialogs[call_id] = dialog
         return dialog
 
-    @staticmethod
-    def _kept(dialog: Dialog, path: Path) -> Path:
-        """The path in objects that the dialog keeps already, where it can be: ends take 170 bytes each."""
-        src, dst = dialog.path
-        if path[0] == src and path[1] == dst:
-            return dialog.path
-        return (dst, src) if path[0] == dst and path[1] == src else path
-
     # -- INVITE and its answers --------------------------------------------------------------------------------------
 
     def _become_call(self, dialog: Dialog) -> Call:
@@ -316,21 +291,21 @@ class DialogTable:
         sdp: SessionDescription | None,
     ) -> None:
         call = dialog.call or self._become_call(dialog)
-        from_tag, cseq = _span(mem, row, M_FROM_TAG), row[M_CSEQ]
+        from_tag, cseq = span(mem, row, M_FROM_TAG), row[M_CSEQ]
         if to_tag:
             call.reinvited(from_tag, cseq)
             if dialog.head_rank < 2:
-                self._read_head(dialog, mem, row, 2)
+                read_head(dialog, mem, row, 2)
                 dialog.add_path(path)
         else:
             call.invited(from_tag, cseq, branch, ts_ns, self._now_ns)
             dialog.add_path(path)
             if dialog.head_rank < 3:
-                self._read_head(dialog, mem, row, 3)
+                read_head(dialog, mem, row, 3)
         if dialog.due_ns != NEVER:
-            self._end(dialog, call, record)
+            self._negotiation.end(dialog, call, record)
         if sdp is not None:
-            self._describe(dialog, call, from_tag, call.role(from_tag), (from_tag, cseq), path, record, sdp)
+            self._negotiation.describe(dialog, call, from_tag, (from_tag, cseq), path, record, self._now_ns, sdp)
 
     def _invite_answer(
         self,
@@ -347,28 +322,28 @@ class DialogTable:
     ) -> None:
         call = dialog.call or self._become_call(dialog)
         status, cseq = row[M_STATUS], row[M_CSEQ]
-        from_tag = _span(mem, row, M_FROM_TAG)
+        from_tag = span(mem, row, M_FROM_TAG)
         if not call.reinvites or call.is_initial(from_tag, cseq):
             if call.caller_tag is None and not call.reinvites:
                 call.caller_tag = from_tag
             if not dialog.head_rank:
-                self._read_head(dialog, mem, row, 1)
+                read_head(dialog, mem, row, 1)
             if dialog.result.rank < 3:
                 if to_tag:
                     dialog.to_tag = to_tag
                 if status >= 200 or dialog.server is None:
-                    self._read_server(dialog, mem, row)
+                    read_server(dialog, mem, row)
             if status < 200:
                 call.provisional(status, cseq, ts_ns)
             else:
                 call.answered(status, cseq, branch, ts_ns, self._now_ns)
                 dialog.result = dialog.result.after(status, reason, ts_ns)
                 if row[M_REASON_HEADER + 1] > 0:
-                    self._read_reason(dialog, mem, row)
+                    read_reason(dialog, mem, row)
         if sdp is not None or (status >= 200 and call.session is not None):
-            self._negotiate(dialog, call, to_tag, (from_tag, cseq), status, path, record, sdp)
+            self._negotiation.answer(dialog, call, to_tag, (from_tag, cseq), status, path, record, self._now_ns, sdp)
         if status >= 300 or dialog.due_ns != NEVER:
-            self._end(dialog, call, record)
+            self._negotiation.end(dialog, call, record)
 
     # -- other requests and answers ----------------------------------------------------------------------------------
 
@@ -387,9 +362,9 @@ class DialogTable:
         call = dialog.call
         if call is None:
             if dialog.head_rank < 2:
-                dialog.method = METHODS[method] if method != OTHER_METHOD else _span_text(mem, row, M_METHOD_TEXT)
+                dialog.method = METHODS[method] if method != OTHER_METHOD else span_text(mem, row, M_METHOD_TEXT)
                 dialog.cseq_method = method
-                self._read_head(dialog, mem, row, 2)
+                read_head(dialog, mem, row, 2)
             if method == dialog.cseq_method:
                 dialog.add_path(path)
             self._refresh(dialog)
@@ -397,26 +372,26 @@ class DialogTable:
         if method == ACK and sdp is None:
             return
         if dialog.head_rank < 2:
-            self._read_head(dialog, mem, row, 2)
-        from_tag, cseq = _span(mem, row, M_FROM_TAG), row[M_CSEQ]
+            read_head(dialog, mem, row, 2)
+        from_tag, cseq = span(mem, row, M_FROM_TAG), row[M_CSEQ]
         if method in (BYE, CANCEL):
             if row[M_REASON_HEADER + 1] > 0:
-                self._read_reason(dialog, mem, row)
+                read_reason(dialog, mem, row)
             if method == BYE:
                 call.hung_up(from_tag, ts_ns, self._now_ns)
             else:
                 call.cancelled(from_tag, cseq, branch, ts_ns, self._now_ns)
-            self._end(dialog, call, record)
+            self._negotiation.end(dialog, call, record)
         elif sdp is not None and method in _OFFERING:
             transaction = (from_tag, cseq)
-            self._describe(dialog, call, from_tag, call.role(from_tag), transaction, path, record, sdp)
-            if method == ACK and call.session is not None:
+            self._negotiation.describe(dialog, call, from_tag, transaction, path, record, self._now_ns, sdp)
+            if method == ACK:
                 # The answer to an offer that came in the 2xx; the ACK has the INVITE's CSeq number.
-                call.session.accept(self._media, transaction)
+                self._negotiation.accept(call, transaction)
         elif method == INFO:
             read_digits(call, from_tag, cseq, mem, row)
         elif row[M_REFER_TO + 1] > 0:
-            dialog.refer_to = _span(mem, row, M_REFER_TO)
+            dialog.refer_to = span(mem, row, M_REFER_TO)
 
     def _answer(
         self,
@@ -435,18 +410,18 @@ class DialogTable:
         call = dialog.call
         if call is not None:
             if method in (UPDATE, PRACK) and (sdp is not None or (status >= 200 and call.session is not None)):
-                transaction = (_span(mem, row, M_FROM_TAG), row[M_CSEQ])
-                self._negotiate(dialog, call, to_tag, transaction, status, path, record, sdp)
+                transaction = (span(mem, row, M_FROM_TAG), row[M_CSEQ])
+                self._negotiation.answer(dialog, call, to_tag, transaction, status, path, record, self._now_ns, sdp)
             return
         if not dialog.head_rank:
-            dialog.method = METHODS[method] if method != OTHER_METHOD else _span_text(mem, row, M_CSEQ_TEXT)
+            dialog.method = METHODS[method] if method != OTHER_METHOD else span_text(mem, row, M_CSEQ_TEXT)
             dialog.cseq_method = method
-            self._read_head(dialog, mem, row, 1)
+            read_head(dialog, mem, row, 1)
         if method == dialog.cseq_method:
             if to_tag and dialog.result.rank < 3:
                 dialog.to_tag = to_tag
             if status >= 200 or dialog.server is None:
-                self._read_server(dialog, mem, row)
+                read_server(dialog, mem, row)
             if status >= 200:
                 dialog.result = dialog.result.after(status, reason, ts_ns)
         self._refresh(dialog)
@@ -456,93 +431,6 @@ class DialogTable:
         if dialog.result.rank:
             linger_ns = SOFT_STATE_LINGER_NS if dialog.cseq_method in _SOFT_STATE else LINGER_NS
             self._writer.schedule(dialog, self._now_ns + linger_ns)
-
-    # -- what a message does to media --------------------------------------------------------------------------------
-
-    def _describe(
-        self,
-        dialog: Dialog,
-        call: Call,
-        by: bytes,
-        role: int,
-        transaction: Transaction,
-        path: Path,
-        record: int,
-        sdp: SessionDescription,
-    ) -> None:
-        """`by` (a tag), the caller or the callee, sent a description in a transaction."""
-        self._media.advance(record)
-        session = call.session
-        if session is None:
-            session = call.session = Session(dialog, dialog.serial)
-            self._set_end(session, call)
-        ends = session.describe(self._media, by, role, transaction, self._kept(dialog, path), sdp)
-        self._media.changed(session, self._now_ns, ends)
-
-    def _negotiate(
-        self,
-        dialog: Dialog,
-        call: Call,
-        to_tag: bytes,
-        transaction: Transaction,
-        status: int,
-        path: Path,
-        record: int,
-        sdp: SessionDescription | None,
-    ) -> None:
-        """An answer to a request that may have carried an offer: 1xx may describe, 2xx settles, the rest takes back."""
-        self._media.advance(record)
-        if sdp is not None and status < 300:
-            role = CALLEE if call.role(transaction[0]) == CALLER else CALLER
-            self._describe(dialog, call, to_tag, role, transaction, path, record, sdp)
-        session = call.session
-        if session is None or status < 200:
-            return
-        if status < 300:
-            session.accept(self._media, transaction)
-        else:
-            session.refuse(self._media, transaction, path)
-
-    @staticmethod
-    def _set_end(session: Session, call: Call) -> None:
-        expire_ns = call.over_ns(LINGER_NS)
-        session.over = call.over
-        session.expire_ns = expire_ns if expire_ns != NEVER else 0
-
-    def _end(self, dialog: Dialog, call: Call, record: int) -> None:
-        """The call's end may have come, moved, or been taken back."""
-        due_ns = call.due_ns(LINGER_NS, SOFT_STATE_LINGER_NS)
-        if due_ns == dialog.due_ns:
-            return
-        session = call.session
-        if session is not None:
-            self._media.advance(record)
-            self._set_end(session, call)
-            self._media.ended(session)
-        self._writer.schedule(dialog, due_ns)
-
-    # -- what records show -------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _read_head(dialog: Dialog, mem: memoryview, row: list[int], rank: int) -> None:
-        """Take the headers of the message that stands for the dialog."""
-        dialog.head_rank = rank
-        spans = _HEAD_SPANS if rank > 1 else _HEAD_SPANS[:2]
-        dialog.head = HEAD_SEPARATOR.join([mem[row[at] : row[at] + row[at + 1]] if row[at + 1] > 0 else b"" for at in spans])
-
-    @staticmethod
-    def _read_server(dialog: Dialog, mem: memoryview, row: list[int]) -> None:
-        """Who answers: by the final answer, else by the first that says so."""
-        at = M_SERVER if row[M_SERVER + 1] > 0 else M_USER_AGENT
-        if row[at + 1] > 0:
-            dialog.server = _span(mem, row, at)
-
-    @staticmethod
-    def _read_reason(dialog: Dialog, mem: memoryview, row: list[int]) -> None:
-        """Keep the first Reason header with a Q.850 cause (RFC 3326)."""
-        value = _span(mem, row, M_REASON_HEADER)
-        if dialog.reason_header is None and q850_cause(value) is not None:
-            dialog.reason_header = value
 
     # -- what the user asked for -------------------------------------------------------------------------------------
 
@@ -556,7 +444,7 @@ class DialogTable:
             return
         users = self._users
         dialog.wanted = users is None or any(
-            row[at + 1] > 0 and users.wants(_span(mem, row, at)) for at in (M_FROM, M_TO, M_PAI, M_PPI, M_URI)
+            row[at + 1] > 0 and users.wants(span(mem, row, at)) for at in (M_FROM, M_TO, M_PAI, M_PPI, M_URI)
         )
 
     def rtcp(self, src: Endpoint, dst: Endpoint) -> None:
@@ -614,15 +502,3 @@ class DialogTable:
     def wanted(self) -> int | None:
         """Packets of what the user asked for, as far as it was written; None where he asked for everything."""
         return self._tally.packets if self._filtering else None
-
-
-def _span(mem: memoryview, row: list[int], at: int) -> bytes:
-    length = row[at + 1]
-    if length <= 0:
-        return b""
-    off = row[at]
-    return mem[off : off + length].tobytes()
-
-
-def _span_text(mem: memoryview, row: list[int], at: int) -> str:
-    return text(_span(mem, row, at))

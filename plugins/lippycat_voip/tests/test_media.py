@@ -406,3 +406,13 @@ def test_media_back_to_the_host_it_came_from_is_no_one_way() -> None:
     """A caller that answers from another socket than it announced, to another than the callee did."""
     text = ANSWERED + "2100 C:9>B:20000 rtp=9\n2100 B:8>C:7 rtp=9 ssrc=2\n2200 B:20000>C:9 rtp=9 ssrc=3"
     assert one_call(text)["one_way"] is False
+
+
+def test_parties_without_tags_are_told_apart_by_who_asks() -> None:
+    """RFC 2543 senders had no tags."""
+    text = (
+        "0 A>B INVITE ftag= sdp=A:10000\n9 B>A 200 ftag= sdp=B:20000\n20 A:10000>B:20000 rtp=5\n20 B:20000>A:10000 rtp=5 ssrc=2"
+    )
+    assert one_call(text.replace("20 B:20000>A:10000 rtp=5 ssrc=2", ""))["one_way"] is True
+    assert one_call(text)["one_way"] is False
+    assert [stream["nat"] for stream in streams(text)] == [False, False]
