@@ -51,7 +51,7 @@ def messages(call: int) -> Iterator[tuple[int, bytes]]:
     """The call's seven messages as (side that sends it, SIP text)."""
     a, b = (".".join(map(str, ipv4(call, side))) for side in (0, 1))
     caller, callee = f"sip:user{call}@{a}", f"sip:+4930{call:07d}@{b}"
-    common = f"From: \"User {call}\" <{caller}>;tag=a{call}\r\nCall-ID: {call}-bench@{a}\r\nMax-Forwards: 70\r\n"
+    common = f'From: "User {call}" <{caller}>;tag=a{call}\r\nCall-ID: {call}-bench@{a}\r\nMax-Forwards: 70\r\n'
 
     def text(start: str, branch: str, cseq: str, to_tag: bool, body: bytes, extra: str = "") -> bytes:
         to = f"To: <{callee}>" + (f";tag=b{call}" if to_tag else "")

@@ -111,9 +111,8 @@ def total_ns(path: str, kernels: KernelSet, clock: Clock | None = None, threads:
 def load(name: str) -> KernelSet:
     if name == "pure":
         return Interpreted()
-    from lippycat_simd.compiler import SimdProvider
-
     from lippycat_core.cli.kernels import needed
+    from lippycat_simd.compiler import SimdProvider
 
     return SimdProvider().open().load(needed([VoipDissector()], filtered=False))
 
@@ -140,7 +139,8 @@ def main() -> None:
         each = f"{spent / messages / 1000:13.2f}" if messages and name.startswith("SIP") else ""
         print(f"{name:<20} {spent / packets:12.1f} {each}")
     print(f"{'everything else':<20} {(timed_ns - sum(clock.spent.values())) / packets:12.1f}")
-    print(f"{'total, not timed':<20} {best_ns / packets:12.1f}  (all runs: {', '.join(f'{ns / packets:.0f}' for ns, _ in plain)})")
+    all_runs = ", ".join(f"{ns / packets:.0f}" for ns, _ in plain)
+    print(f"{'total, not timed':<20} {best_ns / packets:12.1f}  (all runs: {all_runs})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run by `nox -s core_only` where only the core wheel is installed: no pytest, no plugin, nothing but what users get.
 
-    python core_only.py CAPTURE
+python core_only.py CAPTURE
 """
 
 from __future__ import annotations

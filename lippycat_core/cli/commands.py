@@ -89,7 +89,7 @@ def command_of(function: Callable[..., Any], node: Node) -> Any:
     """A click command, or group where the node has children, that calls `function`."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=dict(SETTINGS))
     name = node.name or "lc"
-    if not node.children:
+    if not node.children and not any(path.startswith(f"{node.path}.") for path in ABSENT):
         app.command(name, cls=Command)(function)
         return typer.main.get_command(app)
     app.callback(cls=LazyGroup, invoke_without_command=True, help=inspect.getdoc(function))(function)

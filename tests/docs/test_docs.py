@@ -23,7 +23,8 @@ def lc(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProce
 
 def shell_lines(text: str) -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", text, re.S)
-    return [line.split("  #")[0].split(" | ")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    lines = [re.sub(r"\s+# .*", "", line).strip() for block in blocks for line in block.splitlines()]
+    return [line.partition(" | jq ")[0] for line in lines if line]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

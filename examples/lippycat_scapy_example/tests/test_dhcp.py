@@ -6,7 +6,7 @@ from lippycat_core.testing.dissector import DissectorSuite
 
 pytest.importorskip("scapy", reason="scapy is not installed: the scapy example is not tested")
 
-from lippycat_scapy_example import Dhcp  # noqa: E402  (after the check for scapy)
+from lippycat_scapy_example import Dhcp
 
 
 def message(kind: int, address: str) -> bytes:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from lippycat_syslog import Syslog
-
 from lippycat_core.testing.dissector import DissectorSuite
+from lippycat_syslog import Syslog
 
 
 class TestSyslog(DissectorSuite):

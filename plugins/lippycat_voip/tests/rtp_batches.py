@@ -6,14 +6,13 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lippycat_voip.columns import K_RTCP, K_RTP
-from lippycat_voip.streams import StreamTable
-
 from lippycat_core.addresses import Endpoint, words
 from lippycat_core.batch import Batch
 from lippycat_core.columns import DECODED
 from lippycat_core.interfaces.dissect import Segment
 from lippycat_core.kernelset import KernelSet
+from lippycat_voip.columns import K_RTCP, K_RTP
+from lippycat_voip.streams import StreamTable
 
 BASE = 3  # where the router would let our kinds begin
 START_NS = 1_700_000_000_000_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from lippycat_voip.codecs import STATIC, Codec, PayloadMap, codec
 from lippycat_voip.stream_columns import COMFORT_NOISE, EVENT, MEDIA, UNKNOWN
 

@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lippycat_voip.kernels.rtcp import compound, reports
-from lippycat_voip.stream_columns import R_WIDTH
-from lippycat_voip.streams import StreamTable
 from rtp_batches import (
     ALICE,
     ALICE_RTCP,
@@ -27,6 +24,9 @@ from rtp_batches import (
 )
 
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_voip.kernels.rtcp import compound, reports
+from lippycat_voip.stream_columns import R_WIDTH
+from lippycat_voip.streams import StreamTable
 
 SSRC = 0x1A2B3C4D
 SDES = b"\x81\xca\x00\x03" + b"\x1a\x2b\x3c\x4d" + b"\x01\x03a@b\x00\x00\x00"

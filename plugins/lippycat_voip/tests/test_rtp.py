@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lippycat_voip.columns import K_RTCP, K_RTP
-from lippycat_voip.kernels.cells import pair, rtp_payload
-from lippycat_voip.stream_records import unpair
-from lippycat_voip.streams import StreamTable
 from rtp_batches import BASE, START_NS, Datagram, follow, records, rtp, segment
 from stream_reference import Packet, Reference
 
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_voip.columns import K_RTCP, K_RTP
+from lippycat_voip.kernels.cells import pair, rtp_payload
+from lippycat_voip.stream_records import unpair
+from lippycat_voip.streams import StreamTable
 
 CODECS = ((96, "opus", 48000), (101, "telephone-event", 8000))
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lippycat_voip.columns import K_RTCP, K_RTP
-from lippycat_voip.kernels.rtcp import compound
-from lippycat_voip.streams import StreamTable
 from rtp_batches import Datagram, end, follow
 
 from lippycat_core.addresses import endpoint
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_voip.columns import K_RTCP, K_RTP
+from lippycat_voip.kernels.rtcp import compound
+from lippycat_voip.streams import StreamTable
 
 WITH_RTP = [
     "MichalCab-ISA__aaa.pcap",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from lippycat_voip.streams import StreamTable
 from rtp_batches import ALICE, BOB, START_NS, Datagram, end, follow, one_stream, records, rtp, segment, speech
 
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_voip.streams import StreamTable
 
 EVENT_101 = ((101, "telephone-event", 8000),)
 
