@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,9 @@ AHEAD = 3
 """Batches in flight with two threads: one being filled, one being worked on, one between."""
 
 FILL_TIMEOUT_MS = 200
+
+MANY_EVENTS = 1000
+"""Events that are kept at most until their batch is done."""
 
 
 class Hooks(Protocol):
@@ -257,7 +260,14 @@ class Pipeline:
         self._parts.tcp.tick(now_ns)
         self._parts.flows.tick(now_ns, record)
         for dissector in self._parts.dissectors:
-            self._events.extend(dissector.tick(now_ns, record))
+            self._take(dissector.tick(now_ns, record))
+
+    def _take(self, events: Iterable[Event]) -> None:
+        """Events of which there may be very many at once, made as they are taken: handed over before they pile up."""
+        for event in events:
+            self._events.append(event)
+            if len(self._events) >= MANY_EVENTS:
+                self._hand_over(None)
 
     def _hand_over(self, batch: Batch | None) -> None:
         events, self._events = self._events, []
@@ -307,7 +317,7 @@ class Pipeline:
         if self._counted():
             self._flush_streams(now_ns)
         for dissector in parts.dissectors:
-            self._events.extend(dissector.finish(now_ns))
+            self._take(dissector.finish(now_ns))
         self._hand_over(None)
 
     def _flush_streams(self, now_ns: int) -> None:
