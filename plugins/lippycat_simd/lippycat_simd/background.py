@@ -51,7 +51,7 @@ class SimdCompiler:
                 compiled[kernel]
             except Exception as error:
                 raise PluginError(f"compiler simd: {kernel.__module__}.{kernel.__qualname__}: {one_line(error)}") from error
-        gc.freeze()  # numba's million objects live as long as the process: let no collection walk them, nor the one at its end
+        gc.freeze()  # modules, and numba's million objects where it had to compile, live as long as the process
         return compiled
 
     def start(self, kernels: Sequence[Kernel]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from lippycat_core.errors import SettingError
 from lippycat_simd.digest import kernel_digest
 
-READY = "ready"
+CODE = "kernel.o"
 FAILED = "failed"
 KEEP = 3
 """Digests kept of one kernel: an edit, its undo and another installation use the same root without driving each other out."""
@@ -87,8 +87,19 @@ class KernelCache:
         return self._folders[kernel]
 
     def has(self, kernel: Kernel) -> bool:
-        """Whether its machine code is there in full."""
-        return (self.folder(kernel) / READY).exists()
+        """Whether its machine code is there."""
+        return (self.folder(kernel) / CODE).exists()
+
+    def read(self, kernel: Kernel) -> bytes | None:
+        """Its machine code (an object file), or None."""
+        try:
+            return (self.folder(kernel) / CODE).read_bytes()
+        except OSError:
+            return None
+
+    def write(self, kernel: Kernel, code: bytes) -> None:
+        """Keep its machine code."""
+        self._put(kernel, CODE, code)
 
     def failure(self, kernel: Kernel) -> str:
         """Why the kernel could not be compiled when that was tried, or nothing."""
@@ -97,13 +108,17 @@ class KernelCache:
         except OSError:
             return ""
 
-    def mark(self, kernel: Kernel, failure: str = "") -> None:
-        """Say that the folder is complete, or that compiling failed and why; seen whole or not at all."""
+    def mark_failed(self, kernel: Kernel, why: str) -> None:
+        """Say that the kernel cannot be compiled, so that nobody tries again."""
+        self._put(kernel, FAILED, why.encode())
+
+    def _put(self, kernel: Kernel, name: str, content: bytes) -> None:
+        """Write a file that is seen whole or not at all."""
         folder = self.folder(kernel)
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
-            file.write(failure)
-        os.replace(file.name, folder / (FAILED if failure else READY))
+        with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as file:
+            file.write(content)
+        os.replace(file.name, folder / name)
 
     @contextlib.contextmanager
     def claim(self, kernel: Kernel, *, wait: bool) -> Iterator[bool]:

@@ -74,7 +74,7 @@ def _compile(cache: KernelCache, compiled: CompiledKernels, kernel: Kernel) -> s
     except (OSError, MemoryError) as error:  # a full disk, say: the next run may have more luck
         return one_line(error)
     except Exception as error:
-        cache.mark(kernel, one_line(error))
+        cache.mark_failed(kernel, one_line(error))
         return one_line(error)
     return ""
 

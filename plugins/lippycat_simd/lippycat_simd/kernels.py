@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
 from lippycat_core.errors import ContractError
 from lippycat_simd.cache import KernelCache, find_root
-from lippycat_simd.rebind import Rebinder
+from lippycat_simd.native import Code, Layout
+
+if TYPE_CHECKING:
+    from lippycat_simd.rebind import Rebinder
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -22,8 +25,8 @@ class CompiledKernels:
     Without a cache (None) each is; by default the cache lies in its usual place,
     or in LIPPYCAT_CACHE_DIR.
 
-    What `self[kernel]` gives takes its arguments by position only and does not check what `view` has checked: it is the
-    machine code's own entry (1 µs for three NamedTuples of arrays, where numba's dispatcher takes 4).
+    Each `self[kernel]` gives a caller of its own (`native.Code.caller`): by position only, one thread at a time. numba is
+    imported when the first kernel has to be compiled, and not before.
     """
 
     name = "simd"
@@ -33,22 +36,30 @@ class CompiledKernels:
             root = find_root(os.environ.get("LIPPYCAT_CACHE_DIR"))
             cache = KernelCache(root) if root else None
         self._cache = cache
-        self._rebinder = Rebinder()
-        self._compiled: dict[Any, Any] = {}
+        self._rebinder: Rebinder | None = None
+        self._code: dict[Any, Code] = {}
 
     def __getitem__(self, kernel: F) -> F:
         """The kernel's machine code."""
-        if kernel not in self._compiled:
-            self._compiled[kernel] = self._machine_code(kernel)
-        return cast(F, self._compiled[kernel])
+        if kernel not in self._code:
+            self._code[kernel] = Code(Layout.of(kernel), self._object_file(kernel))
+        return cast(F, self._code[kernel].caller())
 
-    def _machine_code(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
+    def _object_file(self, kernel: Callable[..., Any]) -> bytes:
         if self._cache is None:
-            return self._rebinder.kernel(cast(Any, kernel), None)
-        code = self._rebinder.kernel(cast(Any, kernel), self._cache.folder(kernel))
-        if not self._cache.has(kernel):
-            self._cache.mark(kernel)
-        return code
+            return self._compiled(kernel)
+        found = self._cache.read(kernel)
+        if found is None:
+            found = self._compiled(kernel)
+            self._cache.write(kernel, found)
+        return found
+
+    def _compiled(self, kernel: Callable[..., Any]) -> bytes:
+        if self._rebinder is None:
+            from lippycat_simd.rebind import Rebinder
+
+            self._rebinder = Rebinder()
+        return self._rebinder.kernel(cast(Any, kernel))
 
     def view(self, array: T) -> T:
         """The array itself. ContractError where it is not one-dimensional and contiguous."""

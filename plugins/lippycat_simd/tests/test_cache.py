@@ -76,22 +76,23 @@ def test_a_link_that_somebody_laid_is_not_followed(places: Path) -> None:
 
 def test_a_mark_is_for_one_digest_and_holds_a_failure_or_not(cache: KernelCache) -> None:
     assert not cache.has(load.be16)
-    cache.mark(load.be16)
+    cache.write(load.be16, b"code")
     assert cache.has(load.be16)
+    assert (cache.read(load.be16), cache.read(load.be32)) == (b"code", None)
     assert not cache.has(load.be32)
-    cache.mark(load.be32, "no luck")
+    cache.mark_failed(load.be32, "no luck")
     assert not cache.has(load.be32)
     assert (cache.failure(load.be16), cache.failure(load.be32)) == ("", "no luck")
-    assert sorted(p.name for p in cache.folder(load.be16).iterdir()) == ["ready"]
+    assert sorted(p.name for p in cache.folder(load.be16).iterdir()) == ["kernel.o"]
 
 
 def test_the_newest_digests_of_each_kernel_are_kept(cache: KernelCache) -> None:
     for age in range(KEEP + 3):
         folder = cache.root / f"a.kernel-{age:032x}"
         folder.mkdir()
-        (folder / "ready").write_text("")
+        (folder / "kernel.o").write_text("")
         os.utime(folder, (1000 - age, 1000 - age))
-    cache.mark(load.be16)
+    cache.write(load.be16, b"")
     (cache.root / "lock").write_text("")
     cache.prune()
     assert sorted(p.name for p in cache.root.iterdir() if p.name.startswith("a.")) == [

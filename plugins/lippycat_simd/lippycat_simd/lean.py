@@ -1,0 +1,98 @@
+"""numba's way from bytecode to LLVM, cut down to what kernels need: fewer passes, and optimisation once a kernel.
+
+numba makes every jitted function ready to be called from Python: linked with all that it calls, optimised and turned into
+machine code, each helper on its own and again inside of every caller. Nobody calls a helper but the kernel that it ends up
+in, so functions are only linked here; who makes the kernel's entry optimises the whole once (`KernelLibrary`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import _dynfunc
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+)
+from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
+
+
+class KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """Optimised once, as a whole. numba's first rounds (function by function, then cheaply) prepare the removal of reference
+    counts, and kernels have none."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+class FunctionLibrary(KernelLibrary):
+    """A function with all that it calls, to be linked into others: never optimised, never machine code."""
+
+    def finalize(self) -> None:
+        """Link what the function calls."""
+        self._raise_if_finalized()
+        for library in dict.fromkeys(self._linking_libraries):
+            self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class LowerFunction(NativeLowering):  # type: ignore[misc]
+    """Lowers into a `FunctionLibrary` and makes the function known to its callers."""
+
+    _name = "lippycat_lower_function"
+
+    def run_pass(self, state: Any) -> bool:
+        """Lower the function of `state`."""
+        library = FunctionLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = library
+        state.flags.no_compile = True
+        super().run_pass(state)
+        lowered = state.cr
+        library.finalize()
+        function = lowered.fndesc
+        entry = _dynfunc.make_function(function.lookup_module(), function.qualname, "", 0, lowered.env, (library,))
+        state.targetctx.insert_user_function(entry, function, [library])  # `entry` is its name there, and never called
+        state.cr = lowered._replace(cfunc=entry)
+        return True
+
+
+PASSES = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    GenericRewrites,
+    ReconstructSSA,
+    NopythonTypeInference,
+    PreLowerStripPhis,
+    IRLegalization,
+    AnnotateTypes,
+    LowerFunction,
+    NoPythonBackend,
+)
+"""numba's default passes without those for closures, `with`, arguments of None, array expressions, and inlining at the
+level of Python: plain scalar loops have none of these."""
+
+
+class FunctionCompiler(CompilerBase):  # type: ignore[misc]
+    """The `pipeline_class` of kernels and their helpers."""
+
+    def define_pipelines(self) -> list[Any]:
+        """One pipeline, of `PASSES`."""
+        passes = PassManager("lippycat")
+        for one in PASSES:
+            passes.add_pass(one, one._name)
+        passes.finalize()
+        return [passes]
