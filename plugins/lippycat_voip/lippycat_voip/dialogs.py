@@ -45,26 +45,18 @@ from lippycat_voip.columns import (
     METHODS,
     OTHER_METHOD,
     PRACK,
-    PUBLISH,
-    REGISTER,
-    SUBSCRIBE,
     UPDATE,
 )
 from lippycat_voip.heads import read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
 from lippycat_voip.media import Media, Streams
-from lippycat_voip.negotiation import LINGER_NS, SOFT_STATE_LINGER_NS, Negotiation
+from lippycat_voip.negotiation import DIALOG_LINGER_NS, Negotiation
 from lippycat_voip.offers import Path
 from lippycat_voip.records import message_fields
 from lippycat_voip.sdp import SessionDescription
 from lippycat_voip.tally import Tally
 from lippycat_voip.users import UserFilter, read_names
 from lippycat_voip.writing import Writer
-
-_OFFERING = frozenset((ACK, PRACK, UPDATE))
-"""Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
-
-_SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
 
 COPY_NS = 100_000_000
 """The same message within this time is a second capture of it, later one it was sent again."""
@@ -74,8 +66,6 @@ MAX_LOG = 128 * 16
 
 _OFFERING = frozenset((ACK, PRACK, UPDATE))
 """Requests other than INVITE whose body is an offer or an answer (RFC 3261, 13.2.1; RFC 3262; RFC 3311)."""
-
-_SOFT_STATE = frozenset((REGISTER, SUBSCRIBE, PUBLISH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,7 +351,8 @@ class DialogTable:
     ) -> None:
         call = dialog.call
         if call is None:
-            if dialog.head_rank < 2:
+            if dialog.head_rank < 2 or (dialog.cseq_method == ACK != method):
+                # An ACK is answered by nobody: where it comes first, the next request says what the dialog is.
                 dialog.method = METHODS[method] if method != OTHER_METHOD else span_text(mem, row, M_METHOD_TEXT)
                 dialog.cseq_method = method
                 read_head(dialog, mem, row, 2)
@@ -429,8 +420,7 @@ class DialogTable:
     def _refresh(self, dialog: Dialog) -> None:
         """A dialog that is no call is over some time after its last message, once there was a final answer."""
         if dialog.result.rank:
-            linger_ns = SOFT_STATE_LINGER_NS if dialog.cseq_method in _SOFT_STATE else LINGER_NS
-            self._writer.schedule(dialog, self._now_ns + linger_ns)
+            self._writer.schedule(dialog, self._now_ns + DIALOG_LINGER_NS)
 
     # -- what the user asked for -------------------------------------------------------------------------------------
 

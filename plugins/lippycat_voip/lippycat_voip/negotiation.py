@@ -14,9 +14,12 @@ from lippycat_voip.writing import Writer
 LINGER_NS = 32_000_000_000
 """A call is written so much packet time after its end (64 * T1: no transaction lives longer)."""
 
-SOFT_STATE_LINGER_NS = 3_600_000_000_000
-"""The same for dialogs that live by being refreshed under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and for
-calls that were challenged and not tried again yet."""
+CHALLENGED_LINGER_NS = 3_600_000_000_000
+"""The same for calls that were challenged and not tried again yet: somebody may still be typing a password."""
+
+DIALOG_LINGER_NS = 86_400_000_000_000
+"""The same for other dialogs behind their last message. Registrations, subscriptions, keep-alives and chats go on for hours
+under one Call-ID (RFC 3261, 10.2.4; RFC 6665; RFC 3903), and one Call-ID is one record."""
 
 
 class Negotiation:
@@ -82,7 +85,7 @@ class Negotiation:
 
     def end(self, dialog: Dialog, call: Call, record: int) -> None:
         """The call's end may have come, moved, or been taken back."""
-        due_ns = call.due_ns(LINGER_NS, SOFT_STATE_LINGER_NS)
+        due_ns = call.due_ns(LINGER_NS, CHALLENGED_LINGER_NS)
         if due_ns == dialog.due_ns:
             return
         session = call.session

@@ -110,12 +110,25 @@ def test_a_registration_that_becomes_a_call() -> None:
     assert (call["from"]["user"], call["first_ns"], call["pdd_ms"]) == ("alice", ns(0), None)
 
 
-def test_a_registration_refreshed_within_the_hour_is_one_dialog() -> None:
-    text = "".join(
-        f"{i * 1_000_000} A>B REGISTER cseq={i}\n{i * 1_000_000 + 5} B>A 200 cseq={i} of=REGISTER\n" for i in range(1, 6)
-    )
+@pytest.mark.parametrize(("method", "every_s"), [("REGISTER", 3700), ("OPTIONS", 60), ("MESSAGE", 600), ("SUBSCRIBE", 7200)])
+def test_what_goes_on_under_one_call_id_is_one_dialog(method: str, every_s: int) -> None:
+    times = [every_s * SECOND * i for i in range(1, 6)]
+    text = "".join(f"{ms} A>B {method} cseq={i}\n{ms + 5} B>A 200 cseq={i} of={method} tag=b\n" for i, ms in enumerate(times, 1))
     (dialog,) = run(text, tick=True).records("dialog")
-    assert dialog["messages"] == 10
+    assert (dialog["messages"], dialog["code"]) == (10, 200)
+
+
+def test_a_dialog_is_written_a_day_after_its_last_message() -> None:
+    text = "0 A>B OPTIONS cid=old\n9 B>A 200 of=OPTIONS cid=old\n{} C>D OPTIONS cid=new"
+    day = 24 * 3600 * SECOND
+    assert Conversation().say(text.format(day + 9), tick=True).order == []
+    assert Conversation().say(text.format(day + 9.001), tick=True).order == [("dialog", "old")]
+
+
+def test_an_ack_in_front_names_no_dialog() -> None:
+    """A capture that begins behind the 2xx and sees no other INVITE."""
+    (dialog,) = run("0 A>B ACK tag=b\n900 B>A BYE cseq=7 ftag=b tag=a\n905 A>B 200 cseq=7 of=BYE ftag=b tag=a").records("dialog")
+    assert (dialog["method"], dialog["code"], dialog["from"]["tag"], dialog["messages"]) == ("BYE", 200, "b", 3)
 
 
 def test_messages_without_call_id_belong_to_nothing() -> None:
