@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lippycat_core.cli.kernels import SMALL_BYTES, PatientCompiler, compiler_for, input_bytes, needed
+from lippycat_core.cli.kernels import WORTH_COMPILING, WORTH_LOADING, PatientCompiler, compiler_for, input_bytes, needed
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
 from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
@@ -36,22 +36,26 @@ class FakeCompiler:
         self.calls.append("close")
 
 
-def test_a_small_input_never_starts_the_compiler() -> None:
+def test_a_small_input_does_not_look_for_machine_code() -> None:
     inner = FakeCompiler(full=True)
     patient = PatientCompiler(inner, 1000)
     assert not patient.ready([])
-    patient.note(SMALL_BYTES - 1)
+    patient.note(WORTH_LOADING - 1)
     assert not patient.ready([])
     assert inner.calls == []
 
 
-def test_a_large_input_takes_what_is_compiled() -> None:
-    assert PatientCompiler(FakeCompiler(full=True), SMALL_BYTES).ready([])
+def test_a_middling_input_takes_what_is_compiled_and_compiles_nothing() -> None:
+    assert PatientCompiler(FakeCompiler(full=True), WORTH_LOADING).ready([])
+    inner = FakeCompiler()
+    patient = PatientCompiler(inner, WORTH_COMPILING - 1)
+    assert not patient.ready([])
+    assert inner.calls == []
 
 
 def test_a_large_input_starts_to_compile_once_and_changes_over() -> None:
     inner = FakeCompiler()
-    patient = PatientCompiler(inner, SMALL_BYTES)
+    patient = PatientCompiler(inner, WORTH_COMPILING)
     assert not patient.ready([])
     assert not patient.ready([])
     assert inner.calls == ["start"]
@@ -62,7 +66,7 @@ def test_a_large_input_starts_to_compile_once_and_changes_over() -> None:
 def test_a_pipe_is_small_until_it_proves_to_be_large() -> None:
     patient = PatientCompiler(FakeCompiler(full=True), None)
     assert not patient.ready([])
-    patient.note(SMALL_BYTES)
+    patient.note(WORTH_COMPILING)
     assert patient.ready([])
 
 
@@ -79,7 +83,7 @@ def test_sizes_are_those_of_the_packets_not_of_the_compressed_files(tmp_path: Pa
 def large(tmp_path: Path) -> str:
     file = tmp_path / "large.pcap"
     with file.open("wb") as stream:
-        stream.truncate(SMALL_BYTES)
+        stream.truncate(WORTH_COMPILING)
     return str(file)
 
 
