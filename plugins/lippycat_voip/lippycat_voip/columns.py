@@ -74,6 +74,7 @@ SP_ROW, SP_TRANSPORT, SP_OFF, SP_LEN, SP_WIRE_LEN, SP_SEGMENTS, SP_WIDTH = 0, 1,
 
 F_MALFORMED = 1  # a start line, but a mandatory header missing or unusable (RFC 3261, 8.1.1)
 F_TRUNCATED = 2  # cut by the snap length
+F_FAULTS = F_MALFORMED | F_TRUNCATED
 F_SDP = 4  # a body of type application/sdp, or a multipart that holds one
 
 # -- one media description (an m= line with what belongs to it): int64, written by kernels.sdp ------------------------

@@ -17,7 +17,7 @@ from lippycat_voip.columns import (
     ACK,
     BYE,
     CANCEL,
-    F_MALFORMED,
+    F_FAULTS,
     INFO,
     INVITE,
     M_BRANCH,
@@ -159,8 +159,8 @@ class DialogTable:
             line = mem[row[M_METHOD_TEXT] : row[M_URI] + row[M_URI + 1]].tobytes()
             name = method if method != OTHER_METHOD else span_text(mem, row, M_METHOD_TEXT)
             tally.requests[name] = tally.requests.get(name, 0) + 1
-        if row[M_FLAGS] & F_MALFORMED:
-            tally.malformed += 1
+        if row[M_FLAGS] & F_FAULTS:
+            tally.faults(row[M_FLAGS])
         key = hash((row[M_CSEQ] * 0x100000 + status * 0x10 + method, line, branch, to_tag, src, dst)).to_bytes(
             8, "little", signed=True
         )
@@ -227,8 +227,8 @@ class DialogTable:
             method = row[M_METHOD]
             name = method if method != OTHER_METHOD else span_text(mem, row, M_METHOD_TEXT)
             tally.requests[name] = tally.requests.get(name, 0) + 1
-        if row[M_FLAGS] & F_MALFORMED:
-            tally.malformed += 1
+        if row[M_FLAGS] & F_FAULTS:
+            tally.faults(row[M_FLAGS])
         if call_id:
             tally.late += 1
         if self._messages:

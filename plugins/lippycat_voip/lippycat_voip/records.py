@@ -7,7 +7,7 @@ from itertools import islice
 from lippycat_core.addresses import Endpoint, endpoint
 from lippycat_core.timetext import rfc3339
 from lippycat_voip.calls import HEAD_FIELDS, HEAD_SEPARATOR, Attempt, Call, Dialog
-from lippycat_voip.columns import M_CSEQ, M_CSEQ_TEXT, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT
+from lippycat_voip.columns import F_TRUNCATED, M_CSEQ, M_CSEQ_TEXT, M_FLAGS, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
 from lippycat_voip.sdp import SessionDescription
@@ -254,5 +254,6 @@ def message_fields(
         **what,
         "cseq": f"{cseq} {span(M_CSEQ_TEXT)}" if cseq >= 0 else None,
         "kind": kind,
+        "truncated": row[M_FLAGS] & F_TRUNCATED != 0,
         "sdp": sdp_fields(sdp),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lippycat_voip.columns import METHODS
+from lippycat_voip.columns import F_MALFORMED, F_TRUNCATED, METHODS
 
 
 class Tally:
@@ -18,18 +18,27 @@ class Tally:
         "responses",
         "retransmissions",
         "rtcp_packets",
+        "truncated",
     )
 
     def __init__(self) -> None:
         self.requests: dict[int | str, int] = {}  # by number of the method, or by name where it has none
         self.responses: dict[int, int] = {}
         self.malformed = 0
+        self.truncated = 0  # cut by the snap length
         self.retransmissions = 0
         self.copies = 0
         self.late = 0  # of a Call-ID whose record was written before
         self.packets = 0  # captured packets and RTCP datagrams, counted where the user asked for some calls only
         self.rtcp_packets = 0
         self.last_record = 0
+
+    def faults(self, flags: int) -> None:
+        """A message with these flags (columns.py, F_*) was cut or is no proper one."""
+        if flags & F_MALFORMED:
+            self.malformed += 1
+        if flags & F_TRUNCATED:
+            self.truncated += 1
 
     def add(self, other: Tally) -> None:
         """Take the counts of `other` too."""
@@ -38,6 +47,7 @@ class Tally:
         for code, count in other.responses.items():
             self.responses[code] = self.responses.get(code, 0) + count
         self.malformed += other.malformed
+        self.truncated += other.truncated
         self.retransmissions += other.retransmissions
         self.copies += other.copies
         self.late += other.late
@@ -52,6 +62,7 @@ class Tally:
             "requests": {method: requests[method] for method in sorted(requests)},
             "responses": {str(code): self.responses[code] for code in sorted(self.responses)},
             "malformed": self.malformed,
+            "truncated": self.truncated,
             "retransmissions": self.retransmissions,
             "copies": self.copies,
             "late": self.late,

@@ -5,7 +5,7 @@
     40   A:10000>B:20000 rtp=5            five packets, 20 ms apart; seq and timestamp go on where they stopped
 
 Times are milliseconds. `A` is 10.0.0.1:5060, `B` 10.0.0.2, and so on. Keys: cid, cseq, of, ftag, tag (To), branch, from, to,
-uri, reason, sdp, body, type, and `h=Name:value` (underscores are spaces) for any header.
+uri, reason, sdp, body, type, cut (bytes captured), and `h=Name:value` (underscores are spaces) for any header.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def read_line(text: str) -> Line:
     ns = START_NS + round(float(ms) * MS)
     if not what:
         return Line(ns, place(src), place(dst), None, int(keys["rtp"]), keys)
-    return Line(ns, place(src), place(dst), sip(what, src, dst, keys, headers))
+    return Line(ns, place(src), place(dst), sip(what, src, dst, keys, headers), keys=keys)
 
 
 def sip(what: str, src: str, dst: str, keys: dict[str, str], headers: Sequence[str] = ()) -> bytes:
@@ -166,18 +166,20 @@ class Conversation:
                 continue
             said = read_line(line)
             if said.sip is not None:
-                self.message(said.sip, said.ns, said.src, said.dst)
+                self.message(said.sip, said.ns, said.src, said.dst, int(said.keys.get("cut", len(said.sip))))
             else:
                 self._burst(said)
             if tick:
                 self.tick()
         return self
 
-    def message(self, data: bytes, ns: int, src: Endpoint, dst: Endpoint) -> None:
+    def message(self, data: bytes, ns: int, src: Endpoint, dst: Endpoint, captured: int | None = None) -> None:
+        wire = len(data)
+        data = data[:captured]
         self.record += 1
         self.now_ns = max(self.now_ns, ns)
         slab = np.frombuffer(data, np.uint8).copy()
-        spans = np.array([0, 17, 0, len(data), len(data), 1], np.int32)
+        spans = np.array([0, 17, 0, len(data), wire, 1], np.int32)
         row = np.zeros(M_WIDTH, np.int32)
         view = self.kernels.view
         self.kernels[parse](view(slab), view(spans), 1, view(row))

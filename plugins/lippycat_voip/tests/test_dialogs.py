@@ -296,6 +296,7 @@ def test_messages() -> None:
         "method": "INVITE",
         "cseq": "1 INVITE",
         "kind": "new",
+        "truncated": False,
         "sdp": [
             {
                 "media": "audio",
@@ -327,6 +328,13 @@ def test_counts_add_up() -> None:
     assert sip["requests"] == {"ACK": 2, "BYE": 2, "INVITE": 3, "OPTIONS": 1}
     assert sip["retransmissions"] == 1
     assert found.table.summary()["call_states"] == {"ended": 2}
+
+
+def test_what_the_snap_length_cut_is_a_message_and_truncated() -> None:
+    found = run("0 A>B INVITE sdp=A:10000 cut=250\n9 B>A 200 tag=b sdp=B:20000 cut=30\n10 A>B ACK tag=b", messages=True)
+    sip: Any = found.table.summary()["sip"]
+    assert (sip["messages"], sip["truncated"], sip["malformed"]) == (3, 2, 0)
+    assert [message["truncated"] for message in found.records("message")] == [True, True, False]
 
 
 def test_every_order_of_a_short_call_is_survived() -> None:
