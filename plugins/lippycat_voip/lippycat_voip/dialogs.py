@@ -25,6 +25,7 @@ from lippycat_voip.columns import (
     M_CSEQ,
     M_CSEQ_METHOD,
     M_CSEQ_TEXT,
+    M_DIVERSION,
     M_FLAGS,
     M_FROM,
     M_FROM_TAG,
@@ -35,6 +36,7 @@ from lippycat_voip.columns import (
     M_REASON,
     M_REASON_HEADER,
     M_REFER_TO,
+    M_REPLACES,
     M_SEGMENTS,
     M_STATUS,
     M_TO,
@@ -47,7 +49,7 @@ from lippycat_voip.columns import (
     PRACK,
     UPDATE,
 )
-from lippycat_voip.heads import read_head, read_reason, read_server, span, span_text
+from lippycat_voip.heads import ADDED_ON_THE_WAY, complete_head, read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
 from lippycat_voip.media import Media, Streams
 from lippycat_voip.negotiation import DIALOG_LINGER_NS, Negotiation
@@ -292,6 +294,8 @@ class DialogTable:
             dialog.add_path(path)
             if dialog.head_rank < 3:
                 read_head(dialog, mem, row, 3)
+            elif row[M_PAI + 1] > 0 or row[M_DIVERSION + 1] > 0 or row[M_REPLACES + 1] > 0:
+                complete_head(dialog, mem, row, ADDED_ON_THE_WAY)
         if dialog.due_ns != NEVER:
             self._negotiation.end(dialog, call, record)
         if sdp is not None:
@@ -323,6 +327,8 @@ class DialogTable:
                     dialog.to_tag = to_tag
                 if status >= 200 or dialog.server is None:
                     read_server(dialog, mem, row)
+            if row[M_DIVERSION + 1] > 0:
+                complete_head(dialog, mem, row, (M_DIVERSION,))
             if status < 200:
                 call.provisional(status, cseq, ts_ns)
             else:

@@ -23,6 +23,9 @@ from lippycat_voip.sip import q850_cause, text
 _HEAD_SPANS = (M_FROM, M_TO, M_URI, M_USER_AGENT, M_PAI, M_DIVERSION, M_REPLACES, M_REFER_TO)
 """In the order of `calls.HEAD_FIELDS`."""
 
+ADDED_ON_THE_WAY = (M_PAI, M_DIVERSION, M_REPLACES)
+"""What a later INVITE of the same call may have that the first did not."""
+
 
 def span(mem: memoryview, row: list[int], at: int) -> bytes:
     """The bytes of a span field, empty where it is not there."""
@@ -43,6 +46,16 @@ def read_head(dialog: Dialog, mem: memoryview, row: list[int], rank: int) -> Non
     dialog.head_rank = rank
     spans = _HEAD_SPANS if rank > 1 else _HEAD_SPANS[:2]
     dialog.head = HEAD_SEPARATOR.join([mem[row[at] : row[at] + row[at + 1]] if row[at + 1] > 0 else b"" for at in spans])
+
+
+def complete_head(dialog: Dialog, mem: memoryview, row: list[int], fields: tuple[int, ...]) -> None:
+    """Take what the first INVITE lacked: proxies assert identities, a redirected caller tells of the diversion."""
+    values = dialog.head.split(HEAD_SEPARATOR)
+    values += [b""] * (len(_HEAD_SPANS) - len(values))
+    for at in fields:
+        place = _HEAD_SPANS.index(at)
+        values[place] = values[place] or span(mem, row, at)
+    dialog.head = HEAD_SEPARATOR.join(values)
 
 
 def read_server(dialog: Dialog, mem: memoryview, row: list[int]) -> None:

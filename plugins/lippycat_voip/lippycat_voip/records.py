@@ -169,7 +169,7 @@ def _continues(media: Media, tie: Tie) -> int | None:
         return None
     streams = media.streams
     begin_ns, number = streams.first_ns(tie.slot), streams.record_id(tie.slot)
-    best: tuple[bool, int, int] | None = None
+    best: tuple[int, int, int] | None = None
     ties = tie.owners[0].ties
     for other in islice(reversed(ties), MAX_COMPARED):
         if other.ssrc != tie.ssrc or streams.record_id(other.slot) >= number or streams.last_ns(other.slot) > begin_ns:
@@ -177,7 +177,9 @@ def _continues(media: Media, tie: Tie) -> int | None:
         same_src, same_dst = other.src.end == tie.src.end, other.dst.end == tie.dst.end
         if (same_src and same_dst) or (other.src.end == tie.dst.end and other.dst.end == tie.src.end):
             continue  # a new stream on the same sockets, or the other direction under the same number
-        rank = (same_src or same_dst, streams.last_ns(other.slot), streams.record_id(other.slot))
+        # On each hop that a relay makes of the call the number is the same: the hosts say which one this is.
+        hosts = (other.src.end[:4] == tie.src.end[:4]) + (other.dst.end[:4] == tie.dst.end[:4])
+        rank = (hosts + same_src + same_dst, streams.last_ns(other.slot), streams.record_id(other.slot))
         if best is None or rank > best:
             best = rank
     return best[2] if best is not None else None

@@ -199,8 +199,7 @@ def _sip(sip: Record) -> list[str]:
     parts += [
         _count(sip[field], noun) for field, noun in (("retransmissions", "retransmission"), ("copies", "copy")) if sip.get(field)
     ]
-    if sip.get("malformed"):
-        parts.append(f"{sip['malformed']:,} malformed")
+    parts += [f"{sip[field]:,} {field}" for field in ("malformed", "truncated") if sip.get(field)]
     return [*parts, *_tallies(sip.get("requests") or {}), *_tallies(sip.get("responses") or {})]
 
 

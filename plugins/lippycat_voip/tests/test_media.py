@@ -355,6 +355,29 @@ def test_an_ssrc_that_moves_to_another_socket_continues() -> None:
     assert [facts(s, "id", "continues") for s in streams(text)] == [(4, None), (13, None), (24, 4)]
 
 
+def test_behind_a_relay_each_hop_continues_its_own() -> None:
+    text = """
+        0    A>P INVITE sdp=A:10000
+        1    P>B INVITE sdp=P:30000 branch=p
+        2000 B>P 200 tag=b sdp=B:20000 branch=p
+        2001 P>A 200 tag=b sdp=P:30002
+        2100 A:10000>P:30002 rtp=9
+        2101 P:30000>B:20000 rtp=9
+        5000 A>P INVITE cseq=2 tag=b sdp=A:11000
+        5001 P>B INVITE cseq=2 tag=b sdp=P:31000 branch=p2
+        5010 B>P 200 cseq=2 tag=b sdp=B:21000 branch=p2
+        5011 P>A 200 cseq=2 tag=b sdp=P:31002
+        5100 A:11000>P:31002 rtp=9
+        5101 P:31000>B:21000 rtp=9
+    """
+    assert [facts(s, "id", "src", "continues") for s in streams(text)] == [
+        (5, "10.0.0.1:10000", None),
+        (14, "10.0.0.16:30000", None),
+        (27, "10.0.0.1:11000", 5),
+        (36, "10.0.0.16:31000", 14),
+    ]
+
+
 def test_the_same_ssrc_in_another_call_does_not_continue() -> None:
     text = (
         at(PLAIN_CALL, 0, "one")

@@ -158,6 +158,17 @@ def test_headers_come_from_the_invite_not_from_what_came_before() -> None:
     )
 
 
+def test_headers_that_were_added_on_the_way() -> None:
+    identity, diverted = "h=P-Asserted-Identity:<sip:+1555@example.org>", "h=Diversion:<sip:bob@example.org>;reason=no-answer"
+    call = one_call(f"0 A>P INVITE\n1 P>B INVITE branch=p {identity}\n2 B>P 180 branch=p h=P-Asserted-Identity:<sip:bob@x>")
+    assert (call["p_asserted_identity"], call["diversion"]) == ("sip:+1555@example.org", None)
+    redirected = f"0 A>B INVITE {identity}\n1 B>A 302 tag=b\n2 A>C INVITE cseq=2 {diverted} h=P-Asserted-Identity:<sip:other@x>"
+    call = one_call(redirected)
+    assert (call["p_asserted_identity"], call["diversion"]) == ("sip:+1555@example.org", "sip:bob@example.org")
+    assert one_call(f"0 A>B INVITE\n1 B>A 181 {diverted}")["diversion"] == "sip:bob@example.org"
+    assert one_call(f"0 B>A 181 {diverted}")["diversion"] == "sip:bob@example.org"
+
+
 def test_no_tags_no_reason_phrase() -> None:
     """RFC 2543 senders had neither; who hung up is unknown then."""
     call = one_call("0 A>B INVITE ftag=\n9 B>A 200 ftag= reason=\n99 A>B BYE cseq=2 ftag=")
