@@ -60,7 +60,7 @@ class Timed:
 
 def pipeline(path: str, kernels: KernelSet, clock: Clock | None, threads: int) -> Pipeline:
     source: Any = open_source([path], kernels)
-    flows: Any = FlowTable(kernels)
+    flows: Any = FlowTable(kernels, udp=False)
     fragments: Any = FragmentTable()
     voip: Any = VoipDissector()
     tcp: Any = TcpReassembly(flows, [voip])

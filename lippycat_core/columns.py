@@ -65,7 +65,7 @@ class Route(NamedTuple):
     """Written by the pipeline's stages from decode to route."""
 
     status: I32  # one of the codes below
-    flow: I32  # slot in the flow table, -1 where there is no UDP or TCP
+    flow: I32  # slot in the flow table, -1 where there is no UDP or TCP, or nobody asked for UDP flows
     kind: I32  # what the row carries: 0 for nobody's, else a number that the router gave to a dissector's kind
     now_ns: I64  # highest capture time up to and with this row (packet time: the only clock of an offline run)
 

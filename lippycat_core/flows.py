@@ -27,7 +27,8 @@ EVICT_SHARE = 16
 
 
 class FlowTable:
-    """Directional UDP and TCP flows, at most `max_flows`, found by addresses, ports and protocol.
+    """Directional UDP and TCP flows, at most `max_flows`, found by addresses, ports and protocol. Without `udp`, TCP alone:
+    a lookup a packet is saved where nobody asks for the others.
 
     `cells` is a memoryview of the flat table (`kernels.flow` names its fields), good until the next `track`; `view` is
     the same memory in the form that the bound kernels take.
@@ -35,7 +36,7 @@ class FlowTable:
 
     kernels: ClassVar[tuple[Kernel, ...]] = (k.track, k.release, k.reindex)
 
-    def __init__(self, kernels: KernelSet, max_flows: int = 1 << 20, idle_ns: int = IDLE_NS) -> None:
+    def __init__(self, kernels: KernelSet, max_flows: int = 1 << 20, idle_ns: int = IDLE_NS, *, udp: bool = True) -> None:
         if max_flows < 2:
             raise ContractError(f"a flow table of {max_flows} flows cannot hold both directions of one conversation")
         self._max_flows = max_flows
@@ -45,6 +46,7 @@ class FlowTable:
         self._listeners: list[Callable[[Sequence[int]], None]] = []
         self._state: I64 = np.zeros(k.STATE_WIDTH, np.int64)
         self._state[[k.TICK_NS, k.TICK_RECORD, k.FREE]] = -1
+        self._state[k.WITH_UDP] = udp
         self.table: I64 = np.zeros(0, np.int64)
         self._index: I32 = np.zeros(0, np.int32)
         self._kernels = kernels

@@ -179,3 +179,9 @@ def test_a_connection_that_reassembly_keeps_is_not_freed(kernels: KernelSet) -> 
 def test_a_table_for_less_than_one_conversation_is_refused() -> None:
     with pytest.raises(ContractError):
         FlowTable(Interpreted(), max_flows=1)
+
+
+def test_udp_flows_are_left_out_where_nobody_asks_for_them(kernels: KernelSet) -> None:
+    packets = [udp(A, B), tcp(A, B, 1), udp(A, B)]
+    assert run(FlowTable(kernels, udp=False), kernels, packets)[0] == [-1, 0, -1]
+    assert run(FlowTable(kernels), kernels, packets)[0] == [0, 1, 0]

@@ -94,9 +94,9 @@ class Setup:
         expression = self._source.capture_filter
         capture_filter = None if expression is None else CaptureFilter(expression)
         settings = self.settings
-        flows = FlowTable(kernels, settings["limits.flows"])
         bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
         simple = [dissector for dissector in dissectors if isinstance(dissector, Dissector)]
+        flows = FlowTable(kernels, settings["limits.flows"], udp=bool(simple))
         if simple:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
         line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None

@@ -43,6 +43,7 @@ LIVE = 3  # flows in the table
 HIGH = 4  # slots from here on were never used
 FREE = 5  # first slot of the free list, -1 when empty
 STOP = 6  # why `track` stopped: S_ code
+WITH_UDP = 7  # 1 where UDP flows are tracked too: only dissectors with a session a conversation look at them
 
 S_END = 0  # all rows are done
 S_TICK = 1  # a tick is due in front of the row
@@ -111,6 +112,7 @@ def track(
     now = int(state[NOW_NS]) + 0
     tick_ns = int(state[TICK_NS]) + 0
     tick_record = int(state[TICK_RECORD]) + 0
+    with_udp = state[WITH_UDP] != 0
     ts_ns, now_ns, flow, status = frame.ts_ns, route.now_ns, route.flow, route.status
     src0, src1, src2, src3, dst0, dst1, dst2, dst3 = (
         net.src0,
@@ -136,7 +138,7 @@ def track(
             return row
         now_ns[row] = now
         proto = int(net.proto[row]) + 0
-        if status[row] != DECODED or (proto != UDP and proto != TCP):
+        if status[row] != DECODED or (proto != TCP and (proto != UDP or not with_udp)):
             flow[row] = -1
             continue
         src_hi = pair(int(src0[row]), int(src1[row]))

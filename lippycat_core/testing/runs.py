@@ -73,9 +73,9 @@ def run(
         source = [source]
     opened = open_source([str(path) for path in source], kernels) if isinstance(source, Sequence) else source
     problems: list[Exception] = []
-    flows = FlowTable(kernels)
     bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
     simple = [dissector for dissector in dissectors if not isinstance(dissector, BulkDissector)]
+    flows = FlowTable(kernels, udp=bool(simple))
     if simple:
         bulk.append(Sessions(simple, flows, lambda name, error: problems.append(error)))
     collector = Collector()

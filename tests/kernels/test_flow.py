@@ -40,6 +40,7 @@ def tracked(kernels: KernelSet, rows: list[Row], slots: int = 64) -> tuple[list[
     index: I32 = np.full(256, -1, np.int32)
     state: I64 = np.zeros(k.STATE_WIDTH, np.int64)
     state[[k.TICK_NS, k.TICK_RECORD, k.FREE]] = -1
+    state[k.WITH_UDP] = 1
     v = batch.views
     end = kernels[k.track](
         v.frame, v.net, v.transport, v.route, kernels.view(table), kernels.view(index), kernels.view(state), 1, 0, batch.rows
