@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 CPUINFO = Path("/proc/cpuinfo")
-MAKER = Path(__file__).with_name("rebind.py")
-"""The module that decides how machine code is made; its text is part of every digest."""
+MAKERS = [Path(__file__).with_name(name) for name in ("rebind.py", "lean.py")]
+"""The modules that decide how machine code is made; their text is part of every digest."""
 
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 
@@ -38,7 +38,16 @@ def environment() -> str:
     switches = sorted(
         f"{key}={value}" for key, value in os.environ.items() if key.startswith("NUMBA_") and key != "NUMBA_CACHE_DIR"
     )
-    return "\n".join([sys.version, sys.implementation.cache_tag or "", *versions, _processor(), *switches, MAKER.read_text()])
+    return "\n".join(
+        [
+            sys.version,
+            sys.implementation.cache_tag or "",
+            *versions,
+            _processor(),
+            *switches,
+            *(maker.read_text() for maker in MAKERS),
+        ]
+    )
 
 
 def _version(library: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import _dynfunc
+from numba import types as nb
+from numba._dynfunc import make_function
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager, register_pass
@@ -24,7 +25,46 @@ from numba.core.typed_passes import (
 from numba.core.untyped_passes import FixupArgs, GenericRewrites, IRProcessing, ReconstructSSA, TranslateByteCode
 
 
-class KernelLibrary(JITCodeLibrary):  # type: ignore[misc]
+class _Context:
+    """numba's typing context for inference, except that an operator on the same types is looked up once: numba goes through
+    all its definitions, NumPy's too, at each `a + b`."""
+
+    def __init__(self, context: Any, known: dict[Any, Any]) -> None:
+        self._context = context
+        self._known = known
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, function: Any, args: Any, kws: Any) -> Any:
+        """The signature of a call, or None."""
+        if kws or type(function) is not nb.Function:
+            return self._context.resolve_function_type(function, args, kws)
+        key = function, tuple(args)  # holds `function`, which keeps its implementations by these types
+        if (signature := self._known.get(key)) is None:
+            signature = self._context.resolve_function_type(function, args, kws)
+            self._known[key] = signature
+        return signature
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class InferTypes(NopythonTypeInference):
+    """Type inference that remembers."""
+
+    _name = "lippycat_infer_types"
+
+    def run_pass(self, state: Any) -> bool:
+        """Find the types of all variables of `state`."""
+        context = state.typingctx
+        state.typingctx = _Context(context, state.pipeline.known)
+        try:
+            super().run_pass(state)
+        finally:
+            state.typingctx = context
+        return True
+
+
+class KernelLibrary(JITCodeLibrary):
     """Optimised once, as a whole. numba's first rounds (function by function, then cheaply) prepare the removal of reference
     counts, and kernels have none."""
 
@@ -49,7 +89,7 @@ class FunctionLibrary(KernelLibrary):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class LowerFunction(NativeLowering):  # type: ignore[misc]
+class LowerFunction(NativeLowering):
     """Lowers into a `FunctionLibrary` and makes the function known to its callers."""
 
     _name = "lippycat_lower_function"
@@ -63,7 +103,7 @@ class LowerFunction(NativeLowering):  # type: ignore[misc]
         lowered = state.cr
         library.finalize()
         function = lowered.fndesc
-        entry = _dynfunc.make_function(function.lookup_module(), function.qualname, "", 0, lowered.env, (library,))
+        entry = make_function(function.lookup_module(), function.qualname, "", 0, lowered.env, (library,))
         state.targetctx.insert_user_function(entry, function, [library])  # `entry` is its name there, and never called
         state.cr = lowered._replace(cfunc=entry)
         return True
@@ -75,7 +115,7 @@ PASSES = (
     IRProcessing,
     GenericRewrites,
     ReconstructSSA,
-    NopythonTypeInference,
+    InferTypes,
     PreLowerStripPhis,
     IRLegalization,
     AnnotateTypes,
@@ -86,8 +126,15 @@ PASSES = (
 level of Python: plain scalar loops have none of these."""
 
 
-class FunctionCompiler(CompilerBase):  # type: ignore[misc]
-    """The `pipeline_class` of kernels and their helpers."""
+class FunctionCompiler(CompilerBase):
+    """The `pipeline_class` of kernels and their helpers; `sharing` makes one whose functions share what was looked up."""
+
+    known: dict[Any, Any]
+
+    @classmethod
+    def sharing(cls) -> type[FunctionCompiler]:
+        """A class of its own for one set of functions: numba makes an instance a function."""
+        return type(cls.__name__, (cls,), {"known": {}})
 
     def define_pipelines(self) -> list[Any]:
         """One pipeline, of `PASSES`."""

@@ -25,6 +25,7 @@ from numba import types as nb
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np import arrayobj
 
+from lippycat_simd.lean import FunctionCompiler, KernelLibrary
 from lippycat_simd.native import ENTRY, FLOAT, Layout
 
 Function = types.FunctionType
@@ -66,6 +67,7 @@ class Rebinder:
 
     def __init__(self) -> None:
         self._helpers: dict[Function, Any] = {}
+        self._options = _OPTIONS | {"pipeline_class": FunctionCompiler.sharing()}
 
     def _twin(self, function: Function) -> Function:
         scope = {"int": nb.int64, **function.__globals__}
@@ -81,13 +83,13 @@ class Rebinder:
     def helper(self, function: Function) -> Any:
         """The jitted twin of a helper; its machine code becomes part of each kernel that calls it."""
         if function not in self._helpers:
-            self._helpers[function] = numba.njit(**_OPTIONS)(self._twin(function))
+            self._helpers[function] = numba.njit(**self._options)(self._twin(function))
         return self._helpers[function]
 
     def kernel(self, function: Function) -> bytes:
         """The kernel's object file for its annotated types: what `native.Code` loads. numba's errors pass through; TypeError
         where the annotations are not what numba found."""
-        dispatcher: Any = numba.njit(**_OPTIONS)(self._twin(function))
+        dispatcher: Any = numba.njit(**self._options)(self._twin(function))
         dispatcher.compile(signature(function))
         (compiled,) = dispatcher.overloads.values()
         return _object_file(compiled, Layout.of(function))
@@ -97,7 +99,7 @@ def _object_file(compiled: Any, layout: Layout) -> bytes:
     """Link a compiled function with an entry that unpacks its arguments from cells (see `native`)."""
     context, function = compiled.target_context, compiled.fndesc
     with global_compiler_lock:
-        library = context.codegen().create_library(ENTRY)
+        library = KernelLibrary(context.codegen(), ENTRY)
         library.enable_object_caching()
         module = library.create_ir_module(ENTRY)
         callee_type = context.call_conv.get_function_type(function.restype, function.argtypes)
