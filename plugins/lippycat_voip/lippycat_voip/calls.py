@@ -89,6 +89,7 @@ class Call:
         "ended_now_ns",
         "invited_now_ns",
         "last_info",
+        "left",
         "reinvites",
         "ringing_ns",
         "session",
@@ -112,6 +113,7 @@ class Call:
         self.terminated_ns: int | None = None  # 487
         self.bye_ns: int | None = None
         self.bye_tag: bytes | None = None
+        self.left = False  # a BYE, but no 2xx before it
         self.digits = ""
         self.last_info: tuple[bytes, int] | None = None
 
@@ -170,6 +172,7 @@ class Call:
             if self.answer_ns is None:
                 self.answer_ns = ts_ns
                 self.accepted_cseq = cseq
+            self.left = False
         elif code == 487 and self.terminated_ns is None:
             self.terminated_ns = ts_ns
         self.state = NEXT[self.state * EVENTS + event]
@@ -185,8 +188,12 @@ class Call:
         self.state = NEXT[self.state * EVENTS + CANCEL]
 
     def hung_up(self, from_tag: bytes, ts_ns: int, now_ns: int) -> None:
-        """A BYE. It ends what was answered, and calls whose set-up was not captured; not what merely rings."""
+        """A BYE. It ends what was answered, and calls whose set-up was not captured. What merely rings keeps its state, but
+        is over: the 2xx was lost, or somebody hung up an early dialog (RFC 3261, 15)."""
         if self.attempts and self.answer_ns is None:
+            if not self.left and self.state not in REFUSALS:
+                self.left = True
+                self.ended_now_ns = now_ns
             return
         after = NEXT[self.state * EVENTS + BYE]
         if after != self.state and self.bye_ns is None:
@@ -196,7 +203,7 @@ class Call:
 
     def over_ns(self, linger_ns: int) -> int:
         """The packet time at which the call has been over for `linger_ns`; NEVER while it is not over."""
-        if self.state in OVER:
+        if self.state in OVER or self.left:
             return self.ended_now_ns + linger_ns
         if self.state in REFUSALS:
             return self.ended_now_ns + linger_ns + (FORK_PATIENCE_NS if self.branches else 0)
@@ -210,7 +217,7 @@ class Call:
     @property
     def over(self) -> bool:
         """Whether the call has ended (or was refused on every branch), so that a later call may take its endpoints."""
-        return self.state in OVER or (self.state in REFUSALS and not self.branches)
+        return self.left or self.state in OVER or (self.state in REFUSALS and not self.branches)
 
     def _ended_at(self, now_ns: int) -> None:
         if self.state not in OVER:

@@ -130,6 +130,28 @@ def test_a_refused_call_has_ended() -> None:
 # -- what descriptions say --------------------------------------------------------------------------------------------
 
 
+def test_a_call_whose_answer_was_lost_has_ended_with_its_bye() -> None:
+    lost = "\n".join(line for line in ANSWERED.strip().splitlines() if " 200 " not in line)
+    talk = Conversation().say(at(lost, 0, "one") + "2100 A:10000>B:20000 rtp=5\n3000 A>B BYE cid=one cseq=2 tag=b", tick=True)
+    talk.say(at(ANSWERED, 5000, "two") + "7100 A:10000>B:20000 rtp=7\n35000.001 C>D OPTIONS cid=x", tick=True)
+    assert talk.order == [("stream", 3), ("call", "one")]
+    talk.finish()
+    assert [call["end_ns"] for call in talk.records("call")] == [None, None]
+    assert [facts(s, "call_ids", "packets") for s in talk.records("stream")] == [(["one"], 5), (["two"], 7)]
+
+
+def test_a_2xx_behind_the_bye_of_an_early_dialog_makes_the_call_go_on() -> None:
+    found = run("""
+        0     A>B INVITE sdp=A:10000
+        10    B>A 180 tag=b
+        20    A>B BYE cseq=2 tag=b
+        30    B>A 200 tag=c sdp=B:20000
+        60000 A:10000>B:20000 rtp=5
+    """)
+    assert [facts(call, "state", "end_ns") for call in found.records("call")] == [("active", None)]
+    assert [facts(s, "call_id", "packets") for s in found.records("stream")] == [("call-1", 5)]
+
+
 def test_media_from_elsewhere_is_nat() -> None:
     text = ANSWERED + "2100 C:40000>B:20000 rtp=5\n2200 B:20000>C:40000 rtp=5 ssrc=2\n2300 A:10000>B:20000 rtp=5 ssrc=3"
     assert [facts(s, "call_id", "nat") for s in streams(text)] == [("call-1", True), ("call-1", True), ("call-1", False)]
