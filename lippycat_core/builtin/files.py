@@ -26,6 +26,8 @@ def expand(paths: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
+        if not path:
+            raise UsageError("an empty file name: name a capture file, or - for standard input")
         if path != STDIN and glob.has_magic(path) and not os.path.lexists(path):
             matches = sorted(glob.glob(path, recursive=True))
             if not matches:

@@ -20,6 +20,7 @@ from lippycat_core.kernelset import Kernel, KernelSet
 
 STDOUT = "-"
 PCAPNG_ENDING = ".pcapng"
+PACKED_ENDINGS = (".gz", ".zst")
 NANOSECOND_MAGIC = 0xA1B23C4D
 ETHERNET = 1
 """Link type of a pcap file into which no packet came."""
@@ -38,7 +39,8 @@ class PcapWriter:
 
     The file is pcapng where `path` ends in .pcapng, else pcap; both little-endian with nanoseconds (pcap magic
     0xa1b23c4d). A pcap file holds one link type: a second one is an OutputError that says so. Raises OutputError where the
-    file cannot be written, UsageError where it is one of `inputs`; a reader that went away is a BrokenPipeError.
+    file cannot be written, UsageError where that is one of `inputs` or named like a packed one; a reader that went away is a
+    BrokenPipeError.
     """
 
     def __init__(self, path: str, inputs: Sequence[str] = ()) -> None:
@@ -49,6 +51,10 @@ class PcapWriter:
         self._known = 0
         self._state = np.zeros(pack.P_WIDTH, np.int64)
         self._file: FileIO | None = None
+        if not path:
+            raise UsageError("an empty file name: name the file to write, or - for standard output")
+        if path.endswith(PACKED_ENDINGS):
+            raise UsageError(f"{path}: packets are written unpacked: name a .pcap or .pcapng file, and pack it afterwards")
         for source in inputs:
             if path != STDOUT and _same_file(path, source):
                 raise UsageError(f"{path}: is being read: write to another file")

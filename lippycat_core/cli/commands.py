@@ -61,8 +61,8 @@ class LazyGroup(TyperGroup):
             return  # click answers these itself
         if name not in self.node.children:
             raise UsageError(self._unknown(ctx.command_path, name))
-        if before:
-            options = " ".join(token for token in before if token != "--")
+        options = " ".join(token for token in before if token != "--")
+        if options:
             raise UsageError(
                 f"{options}: an option of `{name}` stands in front of it; write `{ctx.command_path} {name} {options}`"
             )

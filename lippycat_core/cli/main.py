@@ -5,6 +5,7 @@ Exit codes are those of docs/output.md. A traceback is shown only where LIPPYCAT
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import traceback
@@ -21,6 +22,10 @@ from lippycat_core.printable import printable
 
 # click's own errors; typer brings click under a name of its own, so they are found through the one that it exports
 ClickError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+READING = ("-r", "--read-file", "-f", "--filter")
+"""Options that people who know tcpdump give to `lc` itself."""
 
 
 def main() -> None:
@@ -56,7 +61,9 @@ def run(args: Sequence[str]) -> int:
         return _say(_usage_message(error), 2)
     except OSError as error:
         _discard_stdout()
-        return _say(f"{error.filename or 'reading or writing'}: {error.strerror or error}", 1)
+        if error.filename:
+            return _say(f"{error.filename}: {error.strerror or error}", 1)
+        return _say(f"cannot write the results: {error.strerror or error}; free some space or write elsewhere", 1)
     except Exception as error:  # a bug, ours or a plugin's, told in one line
         return _say(f"internal error: {type(error).__name__}: {error}; LIPPYCAT_TRACEBACK=1 shows where", 1)
 
@@ -91,6 +98,8 @@ def _usage_message(error: Any) -> str:
     if option is not None and message.startswith("No such option"):
         near = sorted(getattr(error, "possibilities", None) or ())
         message = f"no such option {option}" + (f"; did you mean {near[0]}?" if near else "")
+        if option in READING and error.ctx.parent is None:
+            return f"{message}; `lc sniff -h` lists the options to read captures with"
     else:
         message = message[:1].lower() + message[1:]
     ctx = getattr(error, "ctx", None)
@@ -100,7 +109,8 @@ def _usage_message(error: Any) -> str:
 def _say(message: str, code: int) -> int:
     if os.environ.get("LIPPYCAT_TRACEBACK") == "1":
         traceback.print_exc()
-    print(f"lc: {printable(' '.join(message.split()))}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody can be told where standard error takes nothing
+        print(f"lc: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code
 
 

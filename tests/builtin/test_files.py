@@ -69,6 +69,7 @@ def test_what_paths_mean(folder: Path, paths: list[str], files: list[str]) -> No
     ("paths", "error", "message"),
     [
         ([], UsageError, "no capture file is named: name files, directories or patterns, or - for standard input"),
+        (["b.pcap", ""], UsageError, "an empty file name: name a capture file, or - for standard input"),
         (["*.erf"], InputError, "*.erf: no file matches: check the pattern, and what directory it starts from"),
         (["none"], InputError, "none: holds no capture files: name a directory with pcap or pcapng files in it"),
         (["missing.pcap"], InputError, "missing.pcap: cannot be read (No such file or directory): check the path"),

@@ -220,3 +220,16 @@ def test_batches_may_change_their_kernels(tmp_path: Path, kernels: KernelSet, re
     writer.close()
     source.close()
     assert [packet.data for packet in read(FileSource(path, kernels)).packets] == [record.data for record in RECORDS]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "an empty file name"), ("out.pcap.gz", "written unpacked"), ("out.pcapng.zst", "written unpacked")],
+)
+def test_a_name_that_promises_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=message):
+        PcapWriter(name)
+    assert not list(tmp_path.iterdir())

@@ -30,6 +30,10 @@ RECORD_BYTES = 16 + 14 + 20 + 8 + 20
             "invalid value for --format: 'xml' is no format: write json or text; `lc sniff -h` lists the options",
         ),
         ("plugins compilr", "no kind 'compilr'; did you mean compiler?"),
+        ("plugins match --warm", "--warm compiles kernels and lists nothing: leave out KIND and --json"),
+        ("plugins --json --warm", "--warm compiles kernels and lists nothing: leave out KIND and --json"),
+        ("sniff -- vopi x", "no command `lc sniff vopi`; did you mean `lc sniff voip`?"),
+        ("-r x.pcap", "no such option -r; `lc sniff -h` lists the options to read captures with"),
     ],
 )
 def test_wrong_usage_is_one_line_and_2(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +49,11 @@ def test_wrong_usage_is_one_line_and_2(line: str, message: str, capsys: pytest.C
         (RunError("lost \x1b[2J"), 1, "lc: lost \\x1b[2J"),
         (LippycatError("x"), 1, "lc: x"),
         (ZeroDivisionError("oops"), 1, "lc: internal error: ZeroDivisionError: oops; LIPPYCAT_TRACEBACK=1 shows where"),
-        (OSError(28, "No space left on device"), 1, "lc: reading or writing: No space left on device"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "lc: cannot write the results: No space left on device; free some space or write elsewhere",
+        ),
         (PermissionError(13, "Permission denied", "/x"), 1, "lc: /x: Permission denied"),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 0, ""),
@@ -130,6 +138,27 @@ def test_the_second_signal_ends_it_at_once(lc_path: Path) -> None:
     child.send_signal(signal.SIGINT)
     assert child.wait(30) == 130
     assert time.monotonic() - begin < 5
+
+
+def test_a_signal_during_the_imports_leaves_no_traceback(tmp_path: Path) -> None:
+    """Whenever it comes after Python itself has started."""
+    script = (
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'lippycat_core.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from lippycat_core.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_full_standard_error_does_not_change_the_code(lc_path: Path) -> None:
+    done = subprocess.run(f"{lc_path} sniff -r nothing.pcap 2>/dev/full", shell=True, check=False)
+    assert done.returncode == 2
 
 
 def test_a_closed_output_is_no_crash(lc_path: Path, capture: Path) -> None:
