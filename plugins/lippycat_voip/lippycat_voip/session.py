@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
-from lippycat_core.cli.compose import Setup
+from lippycat_core.cli.compose import Setup, say
 from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.settings import VoipSettings
@@ -29,6 +30,8 @@ def analyse(
     rtp_heuristic: bool | None,
 ) -> int:
     """Run `lc sniff voip` and return its exit code."""
+    if any(not name.strip() for value in sip_user for name in value.split(",")):
+        raise UsageError("--sip-user: an empty user name, which would mean nobody or everybody: write names as in alice,+4930*")
     flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
     setup = Setup("sniff voip", source, run, flags)
     as_text = output.chosen(sys.stdout.isatty()) == "text"
@@ -43,7 +46,10 @@ def analyse(
         max_streams=settings.max_streams,
     )
     sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
-    return setup.analyse([VoipDissector(options)], [sink]).report()
+    result = setup.analyse([VoipDissector(options)], [sink])
+    if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
+        say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
+    return result.report()
 
 
 def _screen(*, ladders: bool) -> Sink:

@@ -104,3 +104,16 @@ def test_results_do_not_depend_on_how_they_were_made(calls: Path, options: list[
     plain, other = lc(calls, "--messages"), lc(calls, "--messages", *options)
     for name in ("call", "stream", "message"):
         assert records(plain, name) == records(other, name)
+
+
+@pytest.mark.parametrize("names", ["", ",", "alice,", " "])
+def test_an_empty_user_name_is_an_error_and_not_everybody(calls: Path, names: str) -> None:
+    done = lc(calls, "--sip-user", names)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lc: --sip-user: an empty user name")
+
+
+def test_a_call_that_is_not_there_is_said_to_be_missing(calls: Path) -> None:
+    done = lc(calls, "--call", "no such call")
+    assert records(done, "call") == []
+    assert done.stderr.startswith("lc: no call or dialog 'no such call' is in the input")
