@@ -45,7 +45,9 @@ def _candidates() -> Iterator[Path]:
     if cache_home := os.environ.get("XDG_CACHE_HOME"):
         yield Path(cache_home, "lippycat")
     with contextlib.suppress(RuntimeError):  # no home
-        yield Path.home() / ".cache" / "lippycat"
+        home = Path.home()
+        if home.is_dir():  # never made: a service may have one that is not there on purpose
+            yield home / ".cache" / "lippycat"
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime, "lippycat")
     yield Path(tempfile.gettempdir(), f"lippycat-{os.geteuid()}")

@@ -46,6 +46,13 @@ def test_the_usual_places_are_tried_in_order(places: Path, monkeypatch: pytest.M
     assert find_root() is None
 
 
+def test_a_home_that_is_not_there_is_not_made(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(places / "nobody"))
+    assert find_root() == places / "run" / "lippycat"
+    assert not (places / "nobody").exists()
+
+
 def test_a_setting_goes_first_and_is_not_replaced_when_it_cannot_be_used(places: Path) -> None:
     assert find_root(places / "mine" / "deep") == places / "mine" / "deep"
     (places / "file").write_text("")
