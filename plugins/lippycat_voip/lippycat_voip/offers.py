@@ -104,6 +104,15 @@ class Description:
         self.ends: tuple[AnnouncedEnd, ...] = ()
 
 
+def _with_earlier(codecs: tuple[Codec, ...], earlier: tuple[Codec, ...]) -> tuple[Codec, ...]:
+    """What an endpoint's payload types mean: a number that is no longer offered keeps its meaning (RFC 3264, 8.3.2), and
+    several m= lines may share one endpoint (RFC 9143)."""
+    if not earlier or earlier == codecs:
+        return codecs
+    named = {codec[0] for codec in codecs}
+    return (*codecs, *(codec for codec in earlier if codec[0] not in named))
+
+
 class Register(Protocol):
     """Where endpoints are announced: `media.Media`."""
 
@@ -218,7 +227,7 @@ class Session:
                 announced.line = line
                 announced.secure = media.secure
                 announced.two_way = media.direction == "sendrecv"
-                announced.codecs = media.codecs
+                announced.codecs = _with_earlier(media.codecs, announced.codecs)
                 announced.holds += 1
                 if announced.holds == 1:
                     register.announce(announced)

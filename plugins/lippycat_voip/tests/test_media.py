@@ -197,6 +197,29 @@ def test_numbers_mean_what_the_receiver_said() -> None:
     assert [facts(s, "codec", "nat") for s in streams(text)] == [("iLBC", False)] * 3 + [("iLBC", True)]
 
 
+def test_numbers_that_are_not_offered_any_more_keep_their_meaning() -> None:
+    (stream,) = streams("""
+        0    A>B INVITE sdp=A:10000;pt=96/AMR/8000
+        10   B>A 200 tag=b sdp=B:20000;pt=96/AMR/8000
+        20   A:10000>B:20000 rtp=60 pt=96
+        3000 A>B INVITE cseq=2 tag=b sdp=A:10000;pt=97/AMR-WB/16000
+        3010 B>A 200 cseq=2 tag=b sdp=B:20000;pt=97/AMR-WB/16000
+        3020 A:10000>B:20000 rtp=20 pt=97
+    """)
+    assert facts(stream, "codec", "clock_rate", "payload_types", "dtmf") == ("AMR", 8000, [96, 97], None)
+
+
+def test_media_lines_that_share_one_endpoint() -> None:
+    bundle = ";pt=111/opus/48000/2|{0};video;pt=96/VP8/90000"
+    found = run(f"""
+        0  A>B INVITE sdp=A:10000{bundle.format("A:10000")}
+        10 B>A 200 tag=b sdp=B:20000{bundle.format("B:20000")}
+        20 A:10000>B:20000 rtp=5 pt=111
+        21 A:10000>B:20000 rtp=5 pt=96 ssrc=2
+    """)
+    assert [facts(s, "codec", "media") for s in found.records("stream")] == [("opus", "audio"), ("VP8", "video")]
+
+
 def test_several_media_lines() -> None:
     text = """
         0   A>B INVITE sdp=A:10000|A:10002;video;pt=99/H264/90000
