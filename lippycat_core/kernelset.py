@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,17 @@ class KernelSet(Protocol):
 
     def view_all(self, columns: V) -> V:
         """The same for each column of a NamedTuple."""
+        ...
+
+
+@runtime_checkable
+class UsesKernels(Protocol):
+    """A source, dissector or sink that runs kernels of its own, and says which, so that they are compiled ahead. What does
+    not say so works too: its kernels are compiled when it first asks for them, and the run waits."""
+
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """All kernels that it may ask a kernel set for."""
         ...
 
 

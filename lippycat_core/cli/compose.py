@@ -117,7 +117,7 @@ class Setup:
             capture_filter,
             self.host.hooks.for_run(info),
         )
-        wanted = needed(bulk, filtered=capture_filter is not None)
+        wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         compiler = compiler_for(self.host, self.files)
 
         def progress(done: Progress, packets: int) -> None:

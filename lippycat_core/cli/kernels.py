@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
 from lippycat_core.host.discovery import Host
 from lippycat_core.interfaces.compiler import Compiler
-from lippycat_core.interfaces.dissect import BulkDissector
 from lippycat_core.kernels.account import keep, tally
 from lippycat_core.kernels.decode import decode
-from lippycat_core.kernels.merge import merge
-from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
-from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.kernelset import Kernel, KernelSet, UsesKernels
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.routing import Router
 
@@ -98,13 +95,15 @@ def input_bytes(files: Sequence[str]) -> int | None:
     return total
 
 
-def needed(dissectors: Sequence[BulkDissector], *, filtered: bool) -> list[Kernel]:
-    """Every kernel that a run with these dissectors may ask for, each once; `filtered` where a capture filter is set."""
-    kernels: list[Kernel] = [walk_pcap, walk_pcapng, merge, decode, keep, tally]
+def needed(parts: Iterable[object], *, filtered: bool) -> list[Kernel]:
+    """Every kernel that a run with these parts (source, dissectors, sinks) may ask for, each once; `filtered` where a capture
+    filter is set."""
+    kernels: list[Kernel] = [decode, keep, tally]
     for stage in (FlowTable, FragmentTable, TcpReassembly, Router):
         kernels += stage.kernels
     if filtered:
         kernels += CaptureFilter.kernels
-    for dissector in dissectors:
-        kernels += dissector.kernels
+    for part in parts:
+        if isinstance(part, UsesKernels):
+            kernels += part.kernels
     return list(dict.fromkeys(kernels))

@@ -10,6 +10,12 @@ from lippycat_core.errors import DriverUnfit
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
 from lippycat_core.interfaces.dissect import BulkDissector
+from lippycat_core.kernels.merge import merge
+from lippycat_core.kernels.pack import pack_pcap, pack_pcapng
+from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
+
+FILES = (walk_pcap, walk_pcapng, merge, pack_pcap, pack_pcapng)
+"""What reading and writing any capture file takes."""
 
 
 def warm_up(config: str | None) -> int:
@@ -21,7 +27,7 @@ def warm_up(config: str | None) -> int:
         raise DriverUnfit("no compiler to warm up: pip install lippycat-simd, and leave the setting compiler on auto")
     begin = time.perf_counter()
     bulk = [dissector for dissector in host.dissectors() if isinstance(dissector, BulkDissector)]
-    kernels = needed(bulk, filtered=True)
+    kernels = list(dict.fromkeys([*needed(bulk, filtered=True), *FILES]))
     compiler = provider.open(cache_dir=settings["cache_dir"])
     try:
         compiler.load(kernels)

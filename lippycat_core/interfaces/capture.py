@@ -28,7 +28,7 @@ class Progress:
 
 
 class CaptureSource(Protocol):
-    """An open source. It is used by one thread."""
+    """An open source. It is used by one thread. One that runs kernels names them as `kernelset.UsesKernels` says."""
 
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels; called before the first `fill` and again when a compiler has finished."""

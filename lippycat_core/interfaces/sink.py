@@ -10,7 +10,8 @@ from lippycat_core.events import Event
 
 
 class Sink(Protocol):
-    """Takes what a run produces; copies what it keeps, for the batch is used again."""
+    """Takes what a run produces; copies what it keeps, for the batch is used again. A sink that runs kernels names them as
+    `kernelset.UsesKernels` says."""
 
     def packets(self, batch: Batch) -> None:
         """Called once a batch, after it was decoded and dissected and after `emit` for the events it showed."""

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from lippycat_core.builtin.files import open_source
+from lippycat_core.builtin.jsonlines import JsonLines
+from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import WORTH_COMPILING, WORTH_LOADING, PatientCompiler, compiler_for, input_bytes, needed
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
+from lippycat_core.kernels.merge import merge
+from lippycat_core.kernels.pack import pack_pcap
+from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
 from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
+from lippycat_core.testing.packets import write_pcap
+from lippycat_core.testing.pcapng import Blocks
 
 
 class FakeCompiler:
@@ -108,3 +117,23 @@ def test_each_kernel_is_needed_once() -> None:
     plain, filtered = needed([], filtered=False), needed([], filtered=True)
     assert len(plain) == len(set(plain))
     assert set(plain) < set(filtered)
+
+
+def test_only_what_reads_and_writes_this_run_is_needed(tmp_path: Path) -> None:
+    one, two, out = tmp_path / "one.pcap", tmp_path / "two.pcapng", tmp_path / "out.pcap"
+    write_pcap(one, [])
+    two.write_bytes(Blocks("<").section())
+    plain = set(needed([], filtered=False))
+
+    def added(*parts: object) -> set[Kernel]:
+        return set(needed(parts, filtered=False)) - plain
+
+    source = open_source([str(one)], Interpreted())
+    writer = PcapWriter(str(out))
+    merged = open_source([str(one), str(two)], Interpreted())
+    assert added(source) == {walk_pcap}
+    assert added(merged) == {merge, walk_pcap, walk_pcapng}
+    assert added(source, writer) == {walk_pcap, pack_pcap}
+    assert added(JsonLines(io.BytesIO()), source) == {walk_pcap}
+    for opened in (source, merged, writer):
+        opened.close()
