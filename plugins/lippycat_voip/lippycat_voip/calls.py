@@ -73,6 +73,10 @@ class Attempt:
         self.ringing_ns: int | None = None  # first 18x
 
 
+_TIMES = ("ringing_ns", "answer_ns", "cancel_ns", "terminated_ns", "bye_ns")
+"""Capture times of messages that a call keeps."""
+
+
 class Call:
     """The INVITE side of a Call-ID."""
 
@@ -201,6 +205,17 @@ class Call:
             self.ended_now_ns = now_ns
         self.state = after
 
+    def copied(self, ts_ns: int, earlier_ns: int) -> None:
+        """A copy of the message from `ts_ns` was captured at `earlier_ns`, which stands further on in the input."""
+        for name in _TIMES:
+            if getattr(self, name) == ts_ns:
+                setattr(self, name, earlier_ns)
+        for attempt in self.attempts:
+            if attempt.invited_ns == ts_ns:
+                attempt.invited_ns = earlier_ns
+            if attempt.ringing_ns == ts_ns:
+                attempt.ringing_ns = earlier_ns
+
     def over_ns(self, linger_ns: int) -> int:
         """The packet time at which the call has been over for `linger_ns`; NEVER while it is not over."""
         if self.state in OVER or self.left:
@@ -297,6 +312,17 @@ class Dialog:
         if path[0] == src and path[1] == dst:
             return self.path
         return (dst, src) if path[0] == dst and path[1] == src else path
+
+    def copied(self, ts_ns: int, earlier_ns: int) -> None:
+        """See `Call.copied`."""
+        if self.result.ts_ns == ts_ns:
+            self.result = self.result._replace(ts_ns=earlier_ns)
+        if self.call is not None:
+            self.call.copied(ts_ns, earlier_ns)
+
+    def remember(self, place: int, ts_ns: int) -> None:
+        """The message whose time lies at `place` of the log was sent at `ts_ns`."""
+        self.log = self.log[:place] + ts_ns.to_bytes(8, "little", signed=True) + self.log[place + 8 :]
 
     def seen_over(self, transport: int) -> None:
         """A message came by another transport than the one before."""

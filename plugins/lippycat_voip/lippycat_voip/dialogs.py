@@ -195,12 +195,16 @@ class DialogTable:
         else:
             place += 8
             before = int.from_bytes(dialog.log[place : place + 8], "little", signed=True)
-            dialog.log = dialog.log[:place] + ts_ns.to_bytes(8, "little", signed=True) + dialog.log[place + 8 :]
             if -COPY_NS <= ts_ns - before <= COPY_NS:
+                if ts_ns < before:  # records of several interfaces need not be in order
+                    dialog.copied(before, ts_ns)
+                else:
+                    dialog.remember(place, ts_ns)
                 dialog.copies += 1
                 tally.copies += 1
                 kind = "copy"
             else:
+                dialog.remember(place, ts_ns)
                 dialog.retransmissions += 1
                 tally.retransmissions += 1
                 kind = "retransmission"

@@ -53,6 +53,23 @@ def test_a_copy_of_a_retransmission_is_a_copy() -> None:
     assert (call["messages"], call["copies"], call["retransmissions"]) == (4, 2, 1)
 
 
+def test_copies_of_copies_are_copies() -> None:
+    call = one_call("0 A>B INVITE\n60 A>B INVITE\n120 A>B INVITE")
+    assert (call["copies"], call["retransmissions"], call["first_ns"]) == (2, 0, ns(0))
+
+
+def test_times_are_those_of_the_earliest_copy_wherever_it_stands() -> None:
+    """Two interfaces of one capture, the second a little ahead in time but behind in the file."""
+    lines = PLAIN_CALL.strip().splitlines()
+    ahead = [f"{float(line.split(maxsplit=1)[0]) - 3} {line.split(maxsplit=1)[1]}" for line in lines]
+    call = one_call("\n".join(line for pair in zip(lines, ahead, strict=True) for line in pair))
+    assert (call["messages"], call["copies"], call["retransmissions"]) == (14, 7, 0)
+    assert (call["first_ns"], call["ringing_ns"], call["answer_ns"], call["end_ns"]) == (ns(-3), ns(197), ns(1997), ns(8997))
+    assert (call["pdd_ms"], call["setup_ms"], call["duration_ms"]) == (200.0, 2000.0, 7000.0)
+    refused = one_call("0 A>B INVITE\n10 B>A 404 tag=b\n8 B>A 404 tag=b")
+    assert (refused["end_ns"], refused["copies"]) == (ns(8), 1)
+
+
 def test_repeated_answers_change_nothing() -> None:
     call = one_call("0 A>B INVITE\n10 B>A 486 tag=b\n20 B>A 404 tag=c\n600 B>A 486 tag=b")
     assert (call["code"], call["end_ns"], call["retransmissions"]) == (404, ns(20), 1)
