@@ -49,7 +49,7 @@ class Sessions:
         self,
         dissectors: Sequence[Dissector],
         flows: FlowTable,
-        on_error: Callable[[str, Exception], None],
+        on_error: Callable[[str, BaseException], None],
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self.kinds: tuple[str, ...] = tuple(dissector.name for dissector in dissectors)
@@ -185,7 +185,7 @@ class Sessions:
             events += self._close(next(iter(self._sessions)))
         try:
             session = self._dissectors[dissector].open(self._flows.info(slot))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._switch_off(dissector, error)
         else:
             self._sessions[key] = _Open(dissector, session, ts_ns, frame)
@@ -211,11 +211,11 @@ class Sessions:
         try:
             for said in call() or ():
                 events.append(_event(said, entry))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._switch_off(entry.dissector, error)
         return events
 
-    def _switch_off(self, dissector: int, error: Exception) -> None:
+    def _switch_off(self, dissector: int, error: BaseException) -> None:
         if dissector in self._off:
             return
         self._off.add(dissector)

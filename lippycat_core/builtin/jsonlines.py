@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from lippycat_core.batch import Batch
@@ -11,7 +12,33 @@ from lippycat_core.builtin.packetlist import PacketLine
 from lippycat_core.errors import OutputError
 from lippycat_core.events import Event
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False).encode
+DEEPEST = 8
+"""How far a plugin's value may be nested where it is not JSON as it stands."""
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False, allow_nan=False).encode
+
+
+def _encode(record: Mapping[str, object]) -> str:
+    """A record as one JSON object, whatever a plugin put into it."""
+    try:
+        return _json(record)
+    except (TypeError, ValueError, RecursionError):
+        return _json(_plain(record, DEEPEST))
+
+
+def _plain(value: object, depth: int) -> object:
+    """The nearest JSON value: text of bytes and of strangers, null for what is no number, nothing below `depth`."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    if depth and isinstance(value, Mapping):
+        return {str(key): _plain(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth - 1) for item in value]
+    return type(value).__name__
 
 
 class JsonLines:

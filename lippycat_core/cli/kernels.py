@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from lippycat_core.errors import LippycatError, PluginError
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
 from lippycat_core.host.discovery import Host
+from lippycat_core.host.installed import one_line
 from lippycat_core.interfaces.compiler import Compiler
+from lippycat_core.interfaces.provider import Provider
 from lippycat_core.kernels.account import keep, tally
 from lippycat_core.kernels.decode import decode
 from lippycat_core.kernelset import Kernel, KernelSet, UsesKernels
@@ -55,7 +58,12 @@ class PatientCompiler:
 
     def load(self, kernels: Sequence[Kernel]) -> KernelSet:
         """The kernels as machine code."""
-        return self._compiler.load(kernels)
+        try:
+            return self._compiler.load(kernels)
+        except (LippycatError, OSError):
+            raise
+        except Exception as error:
+            raise PluginError(f"compiler {self.name}: {one_line(error)}") from error
 
     def start(self, kernels: Sequence[Kernel]) -> None:
         """Begin to fill the cache whatever the size."""
@@ -81,7 +89,19 @@ def compiler_for(host: Host, files: Sequence[str]) -> PatientCompiler | None:
     provider = host.choose("compiler")
     if provider is None:
         return None
-    return PatientCompiler(provider.open(cache_dir=host.settings["cache_dir"]), WORTH_COMPILING if forced else size)
+    return PatientCompiler(opened(provider, host), WORTH_COMPILING if forced else size)
+
+
+def opened(provider: Provider, host: Host) -> Compiler:
+    """The compiler of `provider`. PluginError, in one line, where it cannot be opened."""
+    try:
+        compiler: Compiler = provider.open(cache_dir=host.settings["cache_dir"])
+    except LippycatError:
+        raise
+    except Exception as error:
+        why = f"compiler {provider.name} cannot be opened: {one_line(error)}"
+        raise PluginError(f"{why}; `--compiler pure`, or another of `lc plugins compiler`, goes without it") from error
+    return compiler
 
 
 def input_bytes(files: Sequence[str]) -> int | None:

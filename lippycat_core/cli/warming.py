@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from lippycat_core.cli.compose import say
-from lippycat_core.cli.kernels import needed
+from lippycat_core.cli.kernels import needed, opened
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
@@ -13,6 +13,7 @@ from lippycat_core.interfaces.dissect import BulkDissector
 from lippycat_core.kernels.merge import merge
 from lippycat_core.kernels.pack import pack_pcap, pack_pcapng
 from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
+from lippycat_core.kernelset import Kernel
 
 FILES = (walk_pcap, walk_pcapng, merge, pack_pcap, pack_pcapng)
 """What reading and writing any capture file takes."""
@@ -27,8 +28,8 @@ def warm_up(config: str | None) -> int:
         raise DriverUnfit("no compiler to warm up: pip install lippycat-simd, and leave the setting compiler on auto")
     begin = time.perf_counter()
     bulk = [dissector for dissector in host.dissectors() if isinstance(dissector, BulkDissector)]
-    kernels = list(dict.fromkeys([*needed(bulk, filtered=True), *FILES]))
-    compiler = provider.open(cache_dir=settings["cache_dir"])
+    kernels: list[Kernel] = list(dict.fromkeys([*needed(bulk, filtered=True), *FILES]))
+    compiler = opened(provider, host)
     try:
         compiler.load(kernels)
     finally:

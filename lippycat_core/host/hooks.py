@@ -12,8 +12,10 @@ from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.installed import HOOKS, Entry, Installed, one_line
 
 if TYPE_CHECKING:
+    from lippycat_core.batch import Batch
     from lippycat_core.events import Event
     from lippycat_core.interfaces.sink import Sink
+    from lippycat_core.kernelset import Kernel
 
 
 class HookCaller:
@@ -50,22 +52,70 @@ class HookCaller:
         for name, caller in list(self._callers[hook]):
             try:
                 results += caller(**arguments)
-            except Exception as error:
-                self._switch_off(name)
-                self._on_problem(f"hook {name} raised in {hook} and is switched off: {one_line(error)}")
+            except (Exception, SystemExit) as error:
+                self._raised(name, hook, error)
         return results
+
+    def _raised(self, plugin: str, where: str, error: BaseException) -> None:
+        self._switch_off(plugin)
+        self._on_problem(f"hook {plugin} raised in {where} and is switched off: {one_line(error)}")
 
     def _switch_off(self, plugin: str) -> None:
         for hook, callers in self._callers.items():
             self._callers[hook] = [(name, caller) for name, caller in callers if name != plugin]
 
     def sinks(self, run: RunInfo) -> list[Sink]:
-        """The sinks that plugins want to have beside the command's own."""
-        return [sink for given in self._call("register_sinks", run=run) for sink in given]
+        """The sinks that plugins want to have beside the command's own; one that raises later is switched off."""
+        sinks: list[Sink] = []
+        for name, caller in list(self._callers["register_sinks"]):
+            try:
+                sinks += [GuardedSink(name, sink, self._raised) for given in caller(run=run) for sink in given]
+            except (Exception, SystemExit) as error:
+                self._raised(name, "register_sinks", error)
+        return sinks
 
     def for_run(self, run: RunInfo) -> RunHooks:
         """What a pipeline calls."""
         return RunHooks(self._call, run)
+
+
+class GuardedSink:
+    """A plugin's sink that leaves the run when it raises, and the run in peace. TypeError for what is no sink."""
+
+    def __init__(self, plugin: str, sink: Any, raised: Callable[[str, str, BaseException], None]) -> None:
+        for method in ("packets", "emit", "close"):
+            if not callable(getattr(sink, method, None)):
+                raise TypeError(f"{sink!r:.60} is no sink: it has no {method}()")
+        self._plugin = plugin
+        self._sink = sink
+        self._raised = raised
+        self._off = False
+
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """What the sink says that it runs; see kernelset.UsesKernels."""
+        return tuple(getattr(self._sink, "kernels", ()))
+
+    def packets(self, batch: Batch) -> None:
+        """See Sink."""
+        self._guarded("packets", batch)
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """See Sink."""
+        self._guarded("emit", events)
+
+    def close(self) -> None:
+        """See Sink."""
+        self._guarded("close")
+
+    def _guarded(self, method: str, *arguments: Any) -> None:
+        if self._off:
+            return
+        try:
+            getattr(self._sink, method)(*arguments)
+        except (Exception, SystemExit) as error:
+            self._off = True
+            self._raised(self._plugin, f"its sink's {method}()", error)
 
 
 class RunHooks:

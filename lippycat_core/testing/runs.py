@@ -72,7 +72,7 @@ def run(
     if isinstance(source, (str, Path)):
         source = [source]
     opened = open_source([str(path) for path in source], kernels) if isinstance(source, Sequence) else source
-    problems: list[Exception] = []
+    problems: list[BaseException] = []
     bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
     simple = [dissector for dissector in dissectors if not isinstance(dissector, BulkDissector)]
     flows = FlowTable(kernels, udp=bool(simple))

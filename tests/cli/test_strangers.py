@@ -143,6 +143,23 @@ def test_a_dissector_that_raises_is_named_and_the_run_goes_on(lc: Lc, install: I
     assert summary(done)["packets"] == 5
 
 
+def test_a_dissector_cannot_end_the_process(lc: Lc, install: Install, capture: Path) -> None:
+    env = install("lippycat.dissect", "echo = stranger:Echo", DISSECTOR.format(body="raise SystemExit(9)"))
+    done = lc("sniff", "-r", capture, env=env)
+    assert done.stderr == "lc: dissector echo raised SystemExit: 9; it is switched off for the rest of the run\n"
+    assert done.returncode == 1
+    assert summary(done)["packets"] == 5
+
+
+def test_what_a_dissector_says_is_made_json(lc: Lc, install: Install, capture: Path) -> None:
+    body = "return [('echo', {'raw': b'\\xff!', 'nan': float('nan'), 'all': (1, {2: {3}}), 'odd': object()})]"
+    env = install("lippycat.dissect", "echo = stranger:Echo", DISSECTOR.format(body=body))
+    done = lc("sniff", "-r", capture, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = json.loads(done.stdout.splitlines()[1])
+    assert said == {"record": "echo", "schema": 1, "raw": "\ufffd!", "nan": None, "all": [1, {"2": [3]}], "odd": "object"}
+
+
 def test_a_dissector_that_cannot_be_imported_is_left_out(lc: Lc, install: Install, capture: Path) -> None:
     env = install("lippycat.dissect", "echo = stranger:Echo", "raise RuntimeError('no licence')\n")
     done = lc("sniff", "-r", capture, env=env)
@@ -185,6 +202,25 @@ def register_sinks(run):
 """
     env = install("lippycat.hooks", "count = stranger", source)
     assert lc("sniff", "-r", capture, env=env).stderr == "5 packets seen\n"
+
+
+def test_a_compiler_that_cannot_be_opened_is_one_line(lc: Lc, install: Install, capture: Path) -> None:
+    source = """
+from lippycat_core.interfaces.provider import Fitness
+
+class Fast:
+    name = "fast"
+    def probe(self):
+        return Fitness(99)
+    def open(self, **options):
+        raise OSError("no card")
+"""
+    env = install("lippycat.compiler", "fast = stranger:Fast", source)
+    for line in (["sniff", "-r", str(capture), "--compiler", "fast"], ["plugins", "--warm"]):
+        done = lc(*line, env=env)
+        assert done.returncode == 1
+        assert done.stderr.startswith("lc: compiler fast cannot be opened: OSError: no card; `--compiler pure`")
+        assert done.stderr.count("\n") == 1
 
 
 def test_a_driver_whose_probe_raises_is_shown_as_broken(lc: Lc, install: Install, capture: Path) -> None:

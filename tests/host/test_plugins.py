@@ -21,9 +21,19 @@ from lippycat_core.hookspecs import hookimpl
 
 seen = []
 
+class Notes:
+    def __init__(self, command):
+        self.command = command
+    def packets(self, batch):
+        seen.append(("packets", batch))
+    def emit(self, events):
+        seen.append((self.command, events))
+    def close(self):
+        seen.append("closed")
+
 @hookimpl
 def register_sinks(run):
-    return [f"sink for {run.command}"]
+    return [Notes(run.command)]
 
 @hookimpl
 def run_started(run):
@@ -66,15 +76,16 @@ def state_of(host: Host, kind: str, name: str) -> list[tuple[str, str, str]]:
 def test_all_hooks_are_called_with_the_arguments_that_they_take(install: Install, host: MakeHost) -> None:
     install("acme", {"lippycat.hooks": {"note": "acme_note"}}, acme_note=HOOKED)
     this = host()
-    sinks: list[object] = list(this.hooks.sinks(RUN))
-    assert sinks == ["sink for sniff voip"]
+    (sink,) = this.hooks.sinks(RUN)
+    sink.emit([])
+    sink.close()
     run = this.hooks.for_run(RUN)
     run.run_started()
     run.events([Event("call", 1, 2), Event("stream", 1, 3)])
     run.run_ended({"packets": 3})
     acme_note = sys.modules["acme_note"]
 
-    assert acme_note.seen == [RUN, ["call", "stream"], "ended"]
+    assert acme_note.seen == [("sniff voip", []), "closed", RUN, ["call", "stream"], "ended"]
     assert this.problems == []
     assert state_of(this, "hooks", "note") == [("acme", "chosen", "")]
 
@@ -93,6 +104,44 @@ def test_a_hook_that_raises_is_named_once_and_switched_off(install: Install, hos
     assert evil_hook.called == [1]
     assert acme_note.seen == [["call"], ["call"], ["call"], "ended"]
     assert this.problems == ["hook evil raised in events and is switched off: ValueError: this hook is no good"]
+
+
+BAD_SINK = """
+from lippycat_core.hookspecs import hookimpl
+
+class Full:
+    def packets(self, batch): pass
+    def emit(self, events): raise OSError("no room")
+    def close(self): raise OSError("still no room")
+
+@hookimpl
+def register_sinks(run):
+    return [Full()]
+
+@hookimpl
+def run_ended(summary):
+    raise AssertionError("called though switched off")
+"""
+
+
+def test_a_sink_that_raises_is_switched_off_with_its_hook(install: Install, host: MakeHost) -> None:
+    install("evil", {"lippycat.hooks": {"evil": "evil_sink"}}, evil_sink=BAD_SINK)
+    this = host()
+    (sink,) = this.hooks.sinks(RUN)
+    sink.emit([Event("call", 1, 2)])
+    sink.emit([Event("call", 1, 3)])
+    sink.close()
+    this.hooks.for_run(RUN).run_ended({})
+    assert this.problems == ["hook evil raised in its sink's emit() and is switched off: OSError: no room"]
+
+
+def test_what_is_no_sink_is_left_out(install: Install, host: MakeHost) -> None:
+    install("evil", {"lippycat.hooks": {"evil": "evil_sink"}}, evil_sink=BAD_SINK.replace("[Full()]", "[3]"))
+    this = host()
+    assert this.hooks.sinks(RUN) == []
+    assert this.problems == [
+        "hook evil raised in register_sinks and is switched off: TypeError: 3 is no sink: it has no packets()"
+    ]
 
 
 def test_a_hook_that_cannot_be_loaded_is_left_out(install: Install, host: MakeHost) -> None:
