@@ -271,7 +271,7 @@ class DialogTable:
             dialog.result = NO_RESULT
             dialog.paths = ()
             dialog.head_rank = 0
-            self._writer.schedule(dialog, NEVER)
+            self._writer.wake(dialog)
         return call
 
     def _invite(
@@ -428,9 +428,8 @@ class DialogTable:
         self._refresh(dialog)
 
     def _refresh(self, dialog: Dialog) -> None:
-        """A dialog that is no call is over some time after its last message, once there was a final answer."""
-        if dialog.result.rank:
-            self._writer.schedule(dialog, self._now_ns + DIALOG_LINGER_NS)
+        """A dialog that is no call is over some time after its last message."""
+        self._writer.rest(dialog, self._now_ns + DIALOG_LINGER_NS)
 
     # -- what the user asked for -------------------------------------------------------------------------------------
 

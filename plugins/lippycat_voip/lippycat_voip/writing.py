@@ -43,6 +43,7 @@ class Writer:
         self._rtp_heuristic = rtp_heuristic
         self._capture_loss = capture_loss
         self._queue: list[tuple[int, int, Dialog]] = []
+        self._resting: OrderedDict[int, Dialog] = OrderedDict()  # dialogs that are no calls, longest silent first
         self._waiting: OrderedDict[int, Dialog] = OrderedDict()
         self._remembered: dict[bytes, None] = {}
         self._oldest: deque[Dialog] = deque()
@@ -56,11 +57,23 @@ class Writer:
             dialog.queued_ns = due_ns
             heappush(self._queue, (due_ns, dialog.serial, dialog))
 
+    def rest(self, dialog: Dialog, due_ns: int) -> None:
+        """The same for a dialog that is no call. Each time is later than all before."""
+        dialog.due_ns = due_ns
+        self._resting[dialog.serial] = dialog
+        self._resting.move_to_end(dialog.serial)
+
+    def wake(self, dialog: Dialog) -> None:
+        """The dialog has become a call and is not due."""
+        dialog.due_ns = NEVER
+        self._resting.pop(dialog.serial, None)
+
     def close(self, dialog: Dialog) -> None:
         """Take no further message into the dialog; it is written when its turn comes."""
         if dialog.closed:
             return
         dialog.closed = True
+        self._resting.pop(dialog.serial, None)
         if self.dialogs.get(dialog.call_id) is dialog:
             del self.dialogs[dialog.call_id]
         if len(self._remembered) >= REMEMBERED:
@@ -80,8 +93,7 @@ class Writer:
         """Write what has become due before `now_ns`, in order of due time; ties by record number."""
         yield from self.take_events()
         queue = self._queue
-        while queue and queue[0][0] < now_ns:
-            due_ns = queue[0][0]
+        while (due_ns := self._next_due()) < now_ns:
             group: dict[int, Dialog] = {}
             while queue and queue[0][0] == due_ns:
                 dialog = heappop(queue)[2]
@@ -93,8 +105,15 @@ class Writer:
                     group[dialog.serial] = dialog
                 elif dialog.due_ns != NEVER:
                     self.schedule(dialog, dialog.due_ns)
+            while self._resting and (dialog := next(iter(self._resting.values()))).due_ns == due_ns:
+                self.close(dialog)
+                group[dialog.serial] = dialog
             self._write_group(group, now_ns)
             yield from self.take_events()
+
+    def _next_due(self) -> int:
+        due_ns = self._queue[0][0] if self._queue else NEVER
+        return min(due_ns, next(iter(self._resting.values())).due_ns) if self._resting else due_ns
 
     def _write_group(self, group: dict[int, Dialog], now_ns: int) -> None:
         """Write what can be; calls that share a stream with a call that goes on wait for it."""
@@ -209,6 +228,7 @@ class Writer:
         for dialog in left:
             self.close(dialog)
         self._waiting.clear()
+        self._resting.clear()
         self._queue.clear()
         self._oldest.clear()
         while left:  # taken out one by one: what is written is free
@@ -237,7 +257,7 @@ class Writer:
         self._media.forget(slot)
 
     def evict(self, now_ns: int) -> None:
-        """Write one dialog before its time: the one that ended first, else the oldest."""
+        """Write one dialog before its time: the longest silent of no call, else the call that ended first, else the oldest."""
         dialog = self._first_ended() or self._first_begun()
         if dialog is None:
             return
@@ -249,6 +269,9 @@ class Writer:
         self._write(dialog, now_ns)
 
     def _first_ended(self) -> Dialog | None:
+        """Scans and keep-alives go before calls that may still get a packet."""
+        if self._resting:
+            return next(iter(self._resting.values()))
         if self._waiting:
             return next(iter(self._waiting.values()))
         while self._queue:

@@ -239,6 +239,17 @@ def test_a_flood_of_dialogs_stays_within_bounds() -> None:
     assert [cid for _, cid in talk.order] == [f"o{number}" for number in range(1950)]
 
 
+def test_a_flood_of_dialogs_puts_no_call_out() -> None:
+    text = at(PLAIN_CALL, 0, "ended") + "9500 A>B INVITE cid=ringing\n9501 A>B OPTIONS cid=first"
+    talk = Conversation(max_calls=10).say(text)
+    for number in range(100):
+        ms = 10000 + number
+        answer = f"{ms} B>A 200 of=OPTIONS cid=o{number}" if number % 2 else ""
+        talk.say(f"{ms} A>B OPTIONS cid=o{number}\n{answer}\n{ms} A>B OPTIONS cid=first cseq={number + 2}")
+    assert talk.table.evicted() == {"dialogs": 93}
+    assert [cid for _, cid in talk.order] == [f"o{number}" for number in range(93)]
+
+
 def test_a_call_evicted_with_its_stream() -> None:
     talk = Conversation(max_calls=1).say("0 A>B INVITE sdp=A:10000 cid=1\n5 B:9>A:10000 rtp=3\n99 A>B INVITE cid=2")
     assert talk.order == [("stream", 2), ("call", "1")]
