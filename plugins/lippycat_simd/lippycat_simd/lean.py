@@ -72,8 +72,11 @@ class KernelLibrary(JITCodeLibrary):
         module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
-        passes, builder = self._codegen._module_pass_manager()
-        passes.run(self._final_module, builder)
+        passes = self._codegen._module_pass_manager()
+        if isinstance(passes, tuple):
+            passes[0].run(self._final_module, passes[1])
+        else:  # what older numbas give
+            passes.run(self._final_module)
 
 
 class FunctionLibrary(KernelLibrary):
