@@ -165,6 +165,10 @@ class Host:
                 state, taken = CHOSEN, True
                 reason = reason or (f"asked for{origin}" if name else "")
             lines.append(PluginInfo(kind, entry.name, entry.distribution, entry.version, candidate.priority, state, reason))
+        known = {line.name for line in lines} | {first.name for first in FIRST_PARTY if first.kind == kind}
+        if name is not None and not taken and name not in known:
+            why = f"asked for{origin}, and no installed distribution brings it"
+            lines.append(PluginInfo(kind, name, "", "", None, ABSENT, why))
         return lines
 
     def _plugin_lines(self, kind: str) -> list[PluginInfo]:

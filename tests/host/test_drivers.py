@@ -142,6 +142,10 @@ def test_a_name_that_nobody_has_is_an_error_with_the_nearest(host: MakeHost) -> 
         host({"match": "puer"}).choose("match")
     with pytest.raises(DriverUnfit, match="there is none at all"):
         host().choose("transport", "pigeon")
+    listed = lines(host(environ={"LIPPYCAT_MATCH": "puer"}), "match")
+    assert state(listed["lippycat-core", "pure"]) == ("fit", 10)
+    assert state(listed["", "puer"]) == ("absent", None)
+    assert listed["", "puer"].reason == "asked for (environment LIPPYCAT_MATCH), and no installed distribution brings it"
 
 
 def test_no_compiler_is_a_choice(host: MakeHost) -> None:
