@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 CPUINFO = Path("/proc/cpuinfo")
-MAKERS = [Path(__file__).with_name(name) for name in ("rebind.py", "lean.py")]
-"""The modules that decide how machine code is made; their text is part of every digest."""
+MAKERS = [Path(__file__).with_name(name) for name in ("rebind.py", "lean.py", "native.py")]
+"""The modules that decide how machine code is made and entered; their text is part of every digest."""
 
 _PLAIN = (int, float, complex, bool, str, bytes, type(None))
 
