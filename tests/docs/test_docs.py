@@ -86,8 +86,13 @@ def test_every_record_field_is_documented() -> None:
     text = (ROOT / "docs" / "output.md").read_text()
     records = [json.loads(line) for line in lc("sniff", "voip", "-r", EXAMPLE, "--messages").stdout.splitlines()]
     assert {record["record"] for record in records} == {"call", "stream", "message", "summary"}
-    for kind in ("call", "stream", "message", "summary"):
-        assert f"`{kind}`" in text or f"`{kind}` " in text
+    records += [json.loads(line) for line in lc("sniff", "-r", EXAMPLE, "-c", "1").stdout.splitlines()]
+    conventions = {"record", "schema", "first", "last"}  # and *_ns, which the table of conventions explains
+    named = {word for quoted in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", quoted)}
+    for record in records:
+        assert f"`{record['record']}`" in text
+        fields = {field for field in record if not (field.startswith(("first", "last")) and field.endswith("_ns"))}
+        assert fields - conventions <= named, f"docs/output.md does not explain these fields of {record['record']}"
 
 
 def test_examples_are_what_the_generator_writes(tmp_path: Path) -> None:
