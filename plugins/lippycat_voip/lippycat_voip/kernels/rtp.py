@@ -97,7 +97,6 @@ from lippycat_voip.stream_columns import (
 )
 
 WORD_BITS = 62  # bits used of a window word: the sign bit stays clear in both forms of the kernel
-WORD_MASK = 2**62 - 1
 MAX_AHEAD = 3000  # MAX_DROPOUT of RFC 3550, A.1
 MAX_BEHIND = 100  # MAX_MISORDER of RFC 3550, A.1
 CONFIRMING_RUN = 4  # successive packets that make a heuristic stream
