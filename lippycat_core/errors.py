@@ -33,18 +33,8 @@ class FilterError(UsageError):
     """A filter expression (BPF, user list) that does not compile."""
 
 
-class CaptureDenied(LippycatError):
-    """The operating system refused the capture; the message says which permission to grant."""
-
-    exit_code = 3
-
-
 class OutputError(LippycatError):
     """Something that should be written cannot be."""
-
-
-class RunError(LippycatError):
-    """A run that began and failed."""
 
 
 class DriverUnfit(UsageError):

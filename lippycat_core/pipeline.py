@@ -232,7 +232,6 @@ class Pipeline:
         self._parts.flows.bind(kernels)
         self._parts.fragments.bind(kernels)
         self._parts.tcp.bind(kernels)
-        self._router.bind(kernels)
         for dissector in self._parts.dissectors:
             dissector.bind(kernels)
 

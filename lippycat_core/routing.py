@@ -35,24 +35,12 @@ def content_first(dissectors: Sequence[D]) -> list[D]:
 class Router:
     """Gives each dissector's kinds their numbers, and each UDP row its kind (0 stays nobody's)."""
 
-    kernels: ClassVar[tuple[Kernel, ...]] = (k.select,)
-
     def __init__(self, dissectors: Sequence[BulkDissector]) -> None:
         self._bases: list[tuple[BulkDissector, int]] = []
         self.kinds: list[str] = [""]
         for dissector in content_first(dissectors):
             self._bases.append((dissector, len(self.kinds)))
             self.kinds += [f"{dissector.name}.{kind}" for kind in dissector.kinds]
-
-    def bind(self, kernels: KernelSet) -> None:
-        """Take the runnable kernels; the dissectors are bound by whoever owns them."""
-        self._kernels = kernels
-        self._select = kernels[k.select]
-        self._resize(0)
-
-    def _resize(self, rows: int) -> None:
-        self._rows: I32 = np.zeros(rows, np.int32)
-        self._rows_view: I32 = self._kernels.view(self._rows)
 
     def base(self, dissector: BulkDissector) -> int:
         """The number of the dissector's first kind."""
@@ -65,16 +53,6 @@ class Router:
         """Let each dissector mark its rows of [begin, end), each only those that are still nobody's."""
         for dissector, base in self._bases:
             dissector.route(batch, begin, end, base)
-
-    def rows_of(self, batch: Batch, begin: int, end: int, kind: int, kinds: int = 1) -> I32:
-        """The rows of [begin, end) whose kind is `kind` (or one of the `kinds` from it on), in order.
-
-        The array is good until the next call.
-        """
-        if len(self._rows) < batch.capacity:
-            self._resize(batch.capacity)
-        count = self._select(batch.views.route, kind, kind + kinds, self._rows_view, begin, end)
-        return self._rows[:count]
 
 
 class ClaimTable:

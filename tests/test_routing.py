@@ -92,15 +92,11 @@ def test_kinds_are_numbered_from_one_and_content_comes_before_claims(kernels: Ke
     claims = ByClaims(kernels, Claim("udp", (514,)))
     first, second = ByContent("first", ("a", "b"), b"x"), ByContent("second", ("c",), b"y")
     router = Router([claims, first, second])
-    router.bind(kernels)
     assert [router.base(dissector) for dissector in (first, second, claims)] == [1, 3, 4]
     assert router.kinds == ["", "first.a", "first.b", "second.c", "claims.claimed"]
     batch = one(kernels, [udp(A, B, b"x"), udp(A, B, b"y"), udp(A, B, b"z"), udp(A, A, b"z"), udp(A, B, b"x")])
     router.route(batch, 1, 5)
     assert batch.route.kind[:5].tolist() == [0, 3, 4, 0, 2]
-    assert router.rows_of(batch, 0, 5, 2).tolist() == [4]
-    assert router.rows_of(batch, 0, 4, 2).tolist() == []
-    assert router.rows_of(batch, 0, 5, 2, kinds=3).tolist() == [1, 2, 4]
 
 
 def test_a_dissector_of_another_run_has_no_kinds(kernels: KernelSet) -> None:

@@ -76,7 +76,7 @@ def run(
     flows = FlowTable(kernels, max_flows=limits.pop("max_flows", 1 << 20))
     sessions = Sessions(dissectors, flows, lambda name, error: errors.append(f"{name}: {error}"), **limits)
     router, reassembly = Router([sessions]), TcpReassembly(flows, [sessions])
-    for stage in (sessions, router, reassembly):
+    for stage in (sessions, reassembly):
         stage.bind(kernels)
     events: list[Event] = []
     now_ns = 0

@@ -17,7 +17,6 @@ from lippycat_core.kernels.account import keep, tally
 from lippycat_core.kernels.decode import decode
 from lippycat_core.kernelset import Kernel, KernelSet, UsesKernels
 from lippycat_core.reassembly import TcpReassembly
-from lippycat_core.routing import Router
 
 WORTH_LOADING = 256 * 1024
 """Inputs up to this size run interpreted from end to end: loading compiled kernels takes as long as that (0.05 s)."""
@@ -119,7 +118,7 @@ def needed(parts: Iterable[object], *, filtered: bool) -> list[Kernel]:
     """Every kernel that a run with these parts (source, dissectors, sinks) may ask for, each once; `filtered` where a capture
     filter is set."""
     kernels: list[Kernel] = [decode, keep, tally]
-    for stage in (FlowTable, FragmentTable, TcpReassembly, Router):
+    for stage in (FlowTable, FragmentTable, TcpReassembly):
         kernels += stage.kernels
     if filtered:
         kernels += CaptureFilter.kernels

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lippycat_core.cli import main
-from lippycat_core.errors import CaptureDenied, LippycatError, RunError, UsageError
+from lippycat_core.errors import LippycatError, OutputError, UsageError
 
 RECORD_BYTES = 16 + 14 + 20 + 8 + 20
 """One record of the capture `many`."""
@@ -45,8 +45,7 @@ def test_wrong_usage_is_one_line_and_2(line: str, message: str, capsys: pytest.C
     ("error", "code", "line"),
     [
         (UsageError("one\ntwo"), 2, "lc: one two"),
-        (CaptureDenied("no right"), 3, "lc: no right"),
-        (RunError("lost \x1b[2J"), 1, "lc: lost \\x1b[2J"),
+        (OutputError("lost \x1b[2J"), 1, "lc: lost \\x1b[2J"),
         (LippycatError("x"), 1, "lc: x"),
         (ZeroDivisionError("oops"), 1, "lc: internal error: ZeroDivisionError: oops; LIPPYCAT_TRACEBACK=1 shows where"),
         (

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from lippycat_core.addresses import Endpoint
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.events import Event
+from lippycat_core.interfaces.match import MatchBackend
 from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog
 from lippycat_voip.columns import (
     ACK,
@@ -78,6 +79,7 @@ class DialogOptions:
     call_id: str | None = None
     sip_users: Sequence[str] = ()  # comma lists (users.py)
     sip_user_file: str | None = None
+    match: MatchBackend | None = None  # what compares users; the pure backend where none is given
     rtp_heuristic: bool = True
     max_calls: int = 100_000
     capture_loss: str = "unknown"
@@ -95,7 +97,7 @@ class DialogTable:
         self._users: UserFilter | None = None
         if options.sip_users or options.sip_user_file is not None:
             names = read_names(options.sip_users, options.sip_user_file)
-            self._users = UserFilter(names, PureProvider().open())
+            self._users = UserFilter(names, options.match or PureProvider().open())
         self._filtering = self._users is not None or options.call_id is not None
         self._wanted_call = options.call_id.encode() if options.call_id is not None else None
         self._tally = Tally()

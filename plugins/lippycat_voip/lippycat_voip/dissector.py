@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from lippycat_core.batch import Batch
 from lippycat_core.columns import I32, I64
 from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Run, Segment
+from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
@@ -47,6 +48,7 @@ class VoipOptions:
     rtp_heuristic: bool = True
     max_calls: int = 100_000
     max_streams: int = 200_000
+    match: MatchBackend | None = None  # what compares users; the core's own where none is given
 
 
 class VoipDissector:
@@ -81,6 +83,7 @@ class VoipDissector:
                 call_id=options.call_id,
                 sip_users=tuple(options.sip_users),
                 sip_user_file=options.sip_user_file,
+                match=options.match,
                 rtp_heuristic=options.rtp_heuristic,
             ),
         )
@@ -91,7 +94,6 @@ class VoipDissector:
         self._ends: I64 = np.zeros(CHUNK * E_WIDTH, np.int64)
         self._spans: I32 = np.zeros(0, np.int32)
         self._rows: I32 = np.zeros(0, np.int32)
-        self._secured: set[tuple[int, ...]] = set()
 
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels."""
@@ -203,11 +205,14 @@ class VoipDissector:
 
     def summary(self) -> Mapping[str, object]:
         """The SIP, call and media fields of the summary record."""
-        return {**self._dialogs.summary(), "rtcp_packets": self._streams.rtcp_packets}
+        summary = self._dialogs.summary()
+        framer = self._framer
+        streams = {"unfinished": framer.dropped + framer.unfinished, "oversized": framer.oversized}
+        return {**summary, "sip": {**cast(Mapping[str, object], summary["sip"]), **streams}}
 
     def evicted(self) -> Mapping[str, int]:
         """What bounded tables gave up."""
-        return {**self._dialogs.evicted(), "streams": self._streams.evicted}
+        return self._dialogs.evicted()
 
     def wanted(self) -> int | None:
         """Packets of the calls that a user filter keeps; None without one."""
