@@ -6,6 +6,12 @@ A span is two fields, offset into the batch's slab and length; length -1 means t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
+Row: TypeAlias = Sequence[int]
+"""One row of a flat table, as Python reads it."""
+
 # -- kinds that `classify` tells apart (VoipDissector.kinds; RFC 7983, 5761) -----------------------------------------
 K_SIP, K_RTP, K_RTCP, K_STUN, K_DTLS, K_ZRTP = 0, 1, 2, 3, 4, 5
 KINDS = ("sip", "rtp", "rtcp", "stun", "dtls", "zrtp")

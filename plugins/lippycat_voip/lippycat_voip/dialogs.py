@@ -44,11 +44,11 @@ from lippycat_voip.columns import (
     M_TO_TAG,
     M_TRANSPORT,
     M_URI,
-    M_WIDTH,
     METHODS,
     OTHER_METHOD,
     PRACK,
     UPDATE,
+    Row,
 )
 from lippycat_voip.heads import ADDED_ON_THE_WAY, complete_head, read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
@@ -118,8 +118,7 @@ class DialogTable:
     def message(
         self,
         mem: memoryview,
-        ints: list[int],
-        base: int,
+        row: Row,
         record: int,
         ts_ns: int,
         now_ns: int,
@@ -127,14 +126,13 @@ class DialogTable:
         dst: Endpoint,
         sdp: SessionDescription | None,
     ) -> None:
-        """Take one message: its row begins at `ints[base]` (columns.py, M_*), its spans lie in `mem`.
+        """Take one message: `row` is its row of the message table (columns.py, M_*), its spans lie in `mem`.
 
         Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet.
         """
         if now_ns == ts_ns:
             now_ns = ts_ns  # one object where both are kept
         self._now_ns = now_ns
-        row = ints[base : base + M_WIDTH]
         at = row[M_CALL_ID]
         call_id = mem[at : at + row[M_CALL_ID + 1]].tobytes() if row[M_CALL_ID + 1] > 0 else b""
         dialog = self._dialogs.get(call_id)
@@ -218,7 +216,7 @@ class DialogTable:
         self,
         call_id: bytes,
         mem: memoryview,
-        row: list[int],
+        row: Row,
         record: int,
         ts_ns: int,
         src: Endpoint,
@@ -243,9 +241,7 @@ class DialogTable:
             fields = message_fields(call_id, mem, row, record, ts_ns, "new", src, dst, sdp)
             self._writer.events.append(Event("message", ts_ns, record, fields))
 
-    def _begin(
-        self, expired: Dialog | None, call_id: bytes, row: list[int], record: int, ts_ns: int, path: Path
-    ) -> Dialog | None:
+    def _begin(self, expired: Dialog | None, call_id: bytes, row: Row, record: int, ts_ns: int, path: Path) -> Dialog | None:
         """The dialog of a new Call-ID; None where there is no Call-ID, or the message belongs to one whose time is over."""
         writer = self._writer
         if expired is not None:
@@ -280,7 +276,7 @@ class DialogTable:
         self,
         dialog: Dialog,
         mem: memoryview,
-        row: list[int],
+        row: Row,
         record: int,
         ts_ns: int,
         to_tag: bytes,
@@ -311,7 +307,7 @@ class DialogTable:
         self,
         dialog: Dialog,
         mem: memoryview,
-        row: list[int],
+        row: Row,
         record: int,
         ts_ns: int,
         to_tag: bytes,
@@ -353,7 +349,7 @@ class DialogTable:
         self,
         dialog: Dialog,
         mem: memoryview,
-        row: list[int],
+        row: Row,
         record: int,
         ts_ns: int,
         method: int,
@@ -400,7 +396,7 @@ class DialogTable:
         self,
         dialog: Dialog,
         mem: memoryview,
-        row: list[int],
+        row: Row,
         record: int,
         ts_ns: int,
         method: int,
@@ -435,7 +431,7 @@ class DialogTable:
 
     # -- what the user asked for -------------------------------------------------------------------------------------
 
-    def _select(self, dialog: Dialog, mem: memoryview, row: list[int], record: int) -> None:
+    def _select(self, dialog: Dialog, mem: memoryview, row: Row, record: int) -> None:
         """Decide whether the dialog is wanted, and count its packets."""
         tally = dialog.tally
         if record != tally.last_record:

@@ -17,6 +17,7 @@ from lippycat_voip.columns import (
     M_TO,
     M_URI,
     M_USER_AGENT,
+    Row,
 )
 from lippycat_voip.sip import q850_cause, text
 
@@ -27,7 +28,7 @@ ADDED_ON_THE_WAY = (M_PAI, M_DIVERSION, M_REPLACES)
 """What a later INVITE of the same call may have that the first did not."""
 
 
-def span(mem: memoryview, row: list[int], at: int) -> bytes:
+def span(mem: memoryview, row: Row, at: int) -> bytes:
     """The bytes of a span field, empty where it is not there."""
     length = row[at + 1]
     if length <= 0:
@@ -36,19 +37,19 @@ def span(mem: memoryview, row: list[int], at: int) -> bytes:
     return mem[off : off + length].tobytes()
 
 
-def span_text(mem: memoryview, row: list[int], at: int) -> str:
+def span_text(mem: memoryview, row: Row, at: int) -> str:
     """The same as text."""
     return text(span(mem, row, at))
 
 
-def read_head(dialog: Dialog, mem: memoryview, row: list[int], rank: int) -> None:
+def read_head(dialog: Dialog, mem: memoryview, row: Row, rank: int) -> None:
     """Take the headers of the message that stands for the dialog."""
     dialog.head_rank = rank
     spans = _HEAD_SPANS if rank > 1 else _HEAD_SPANS[:2]
     dialog.head = HEAD_SEPARATOR.join([mem[row[at] : row[at] + row[at + 1]] if row[at + 1] > 0 else b"" for at in spans])
 
 
-def complete_head(dialog: Dialog, mem: memoryview, row: list[int], fields: tuple[int, ...]) -> None:
+def complete_head(dialog: Dialog, mem: memoryview, row: Row, fields: tuple[int, ...]) -> None:
     """Take what the first INVITE lacked: proxies assert identities, a redirected caller tells of the diversion."""
     values = dialog.head.split(HEAD_SEPARATOR)
     values += [b""] * (len(_HEAD_SPANS) - len(values))
@@ -58,14 +59,14 @@ def complete_head(dialog: Dialog, mem: memoryview, row: list[int], fields: tuple
     dialog.head = HEAD_SEPARATOR.join(values)
 
 
-def read_server(dialog: Dialog, mem: memoryview, row: list[int]) -> None:
+def read_server(dialog: Dialog, mem: memoryview, row: Row) -> None:
     """Who answers: by the final answer, else by the first that says so."""
     at = M_SERVER if row[M_SERVER + 1] > 0 else M_USER_AGENT
     if row[at + 1] > 0:
         dialog.server = span(mem, row, at)
 
 
-def read_reason(dialog: Dialog, mem: memoryview, row: list[int]) -> None:
+def read_reason(dialog: Dialog, mem: memoryview, row: Row) -> None:
     """Keep the first Reason header with a Q.850 cause (RFC 3326)."""
     value = span(mem, row, M_REASON_HEADER)
     if dialog.reason_header is None and q850_cause(value) is not None:

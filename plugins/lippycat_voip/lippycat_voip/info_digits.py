@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lippycat_voip.calls import Call
-from lippycat_voip.columns import M_BODY, M_CONTENT_TYPE
+from lippycat_voip.columns import M_BODY, M_CONTENT_TYPE, Row
 
 MAX_DIGITS = 1024
 MAX_BODY = 1024
@@ -15,7 +15,7 @@ _PLAIN = re.compile(rb"\s*([0-9*#A-Da-d]{1,32})\s*\Z")
 _EVENTS = "0123456789*#ABCD"  # RFC 4733, 3.2
 
 
-def read_digits(call: Call, from_tag: bytes, cseq: int, mem: memoryview, row: list[int]) -> None:
+def read_digits(call: Call, from_tag: bytes, cseq: int, mem: memoryview, row: Row) -> None:
     """Add what an INFO request says: `Signal=5` lines of application/dtmf-relay, or the digits alone of application/dtmf.
 
     The same request on another hop adds nothing.

@@ -7,7 +7,7 @@ from itertools import islice
 from lippycat_core.addresses import Endpoint, endpoint
 from lippycat_core.timetext import rfc3339
 from lippycat_voip.calls import HEAD_FIELDS, HEAD_SEPARATOR, Attempt, Call, Dialog
-from lippycat_voip.columns import F_TRUNCATED, M_CSEQ, M_CSEQ_TEXT, M_FLAGS, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT
+from lippycat_voip.columns import F_TRUNCATED, M_CSEQ, M_CSEQ_TEXT, M_FLAGS, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT, Row
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
 from lippycat_voip.sdp import SessionDescription
@@ -231,7 +231,7 @@ def sdp_fields(description: SessionDescription | None) -> list[dict[str, object]
 def message_fields(
     call_id: bytes,
     mem: memoryview,
-    row: list[int],
+    row: Row,
     record: int,
     ts_ns: int,
     kind: str,

@@ -185,7 +185,7 @@ class Conversation:
         self.kernels[parse](view(slab), view(spans), 1, view(row))
         found = self.bodies.read(view(slab), memoryview(slab.data), view(row), 1)
         mem = memoryview(slab.data)
-        self.table.message(mem, row.tolist(), 0, self.record, ns, self.now_ns, src, dst, found.get(0))
+        self.table.message(mem, row.tolist(), self.record, ns, self.now_ns, src, dst, found.get(0))
         self.events += self.table.take_events()
 
     def _burst(self, said: Line) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from lippycat_core.columns import I32, I64, UDP, Frame, Net, Route, Transport
 from lippycat_voip.columns import K_DTLS, K_SIP, K_ZRTP, SP_LEN, SP_OFF, SP_ROW, SP_SEGMENTS, SP_TRANSPORT, SP_WIDTH, SP_WIRE_LEN
 
-# One message's ends and times: int64
-E_SRC = 0  # four address words and the port
-E_DST = 5
-E_TS_NS = 10
-E_NOW_NS = 11
-E_WIDTH = 12
+# One message's ends: int64, four address words and the port of the source, then of the destination
+END_WIDTH = 5
+# One message's times: int64, when it was captured, and the packet clock
+TIME_WIDTH = 2
 
 
 def collect(transport: Transport, route: Route, begin: int, end: int, base: int, spans: I32, secured: I32) -> tuple[int, int]:
@@ -37,20 +35,20 @@ def collect(transport: Transport, route: Route, begin: int, end: int, base: int,
     return count, keys
 
 
-def ends(frame: Frame, net: Net, transport: Transport, route: Route, spans: I32, count: int, out: I64) -> None:
-    """Write ends and times of the rows that `count` spans name (the E_ fields)."""
+def ends(frame: Frame, net: Net, transport: Transport, route: Route, spans: I32, count: int, who: I64, when: I64) -> None:
+    """Write ends (`who`, two of END_WIDTH a message) and times (`when`, TIME_WIDTH) of the rows that `count` spans name."""
     for m in range(count):
         i = int(spans[m * SP_WIDTH])
-        base = m * E_WIDTH
-        out[base] = net.src0[i]
-        out[base + 1] = net.src1[i]
-        out[base + 2] = net.src2[i]
-        out[base + 3] = net.src3[i]
-        out[base + 4] = transport.sport[i]
-        out[base + 5] = net.dst0[i]
-        out[base + 6] = net.dst1[i]
-        out[base + 7] = net.dst2[i]
-        out[base + 8] = net.dst3[i]
-        out[base + 9] = transport.dport[i]
-        out[base + E_TS_NS] = frame.ts_ns[i]
-        out[base + E_NOW_NS] = route.now_ns[i]
+        at = m * 2 * END_WIDTH
+        who[at] = net.src0[i]
+        who[at + 1] = net.src1[i]
+        who[at + 2] = net.src2[i]
+        who[at + 3] = net.src3[i]
+        who[at + 4] = transport.sport[i]
+        who[at + 5] = net.dst0[i]
+        who[at + 6] = net.dst1[i]
+        who[at + 7] = net.dst2[i]
+        who[at + 8] = net.dst3[i]
+        who[at + 9] = transport.dport[i]
+        when[m * TIME_WIDTH] = frame.ts_ns[i]
+        when[m * TIME_WIDTH + 1] = route.now_ns[i]
