@@ -97,22 +97,19 @@ class PcapngFormat:
         padded = (total + 3) // 4 * 4
         shortest = {walk.SECTION_HEADER: 28, walk.INTERFACE_DESCRIPTION: 20, walk.DECRYPTION_SECRETS: 20}.get(kind, 12)
         if not shortest <= total <= walk.LARGEST_BLOCK:
-            return f"a block of {total} bytes"
-        if kind not in (walk.SECTION_HEADER, walk.INTERFACE_DESCRIPTION, walk.DECRYPTION_SECRETS):
-            window.skip(padded)
-            return None
+            return FAULTS[walk.BAD_LENGTH].format(total)
         block = window.take(padded)
         if block is None:
             return None
         (trailer,) = struct.unpack_from(self._order + "I", block, padded - 4)
-        if trailer != total:
-            return f"a block of {total} bytes that ends as one of {trailer}"
+        if trailer != total:  # in an unknown block too: whether it lay whole in the slab must not show
+            return FAULTS[walk.BAD_TRAILER].format(trailer)
         content = block[8:-4]
         if kind == walk.SECTION_HEADER:
             self._section(content)
         elif kind == walk.INTERFACE_DESCRIPTION:
             return self._interface(content)
-        else:
+        elif kind == walk.DECRYPTION_SECRETS:
             self._secret(content)
         return None
 

@@ -6,8 +6,6 @@ from lippycat_core.builtin.rawinput import ByteInput
 from lippycat_core.columns import I64
 from lippycat_core.kernels.walk import W_END, W_POS
 
-SCRATCH_BYTES = 64 * 1024
-
 
 class Window:
     """Bytes from `state[W_POS]` to `state[W_END]` of a slab are read and not used; what a batch leaves over is carried
@@ -72,31 +70,20 @@ class Window:
         return bytes(self._mem[pos : min(pos + count, self._fields[W_END])])
 
     def take(self, count: int) -> bytes | None:
-        """Use up and return the next `count` bytes; None where the input ends before that."""
+        """Use up and return the next `count` bytes, also those that do not fit into the slab; None where the input ends
+        before that."""
         here = self.head(count)
-        beyond = bytearray(count - len(here))
-        return here + bytes(beyond) if self._use(count, memoryview(beyond)) else None
-
-    def skip(self, count: int) -> bool:
-        """Use up the next `count` bytes, whatever they are; False where the input ends before that."""
-        return self._use(count, None)
-
-    def _use(self, count: int, beyond: memoryview | None) -> bool:
-        """Use up `count` bytes; those behind the slab's go to `beyond`, or nowhere."""
-        here = min(count, self.left)
-        if here == count:
-            self._fields[W_POS] += here
-            return True
-        missing = count - here
-        scratch = memoryview(bytearray(min(missing, SCRATCH_BYTES))) if beyond is None else beyond
+        if len(here) == count:
+            self._fields[W_POS] += count
+            return here
+        beyond = memoryview(bytearray(count - len(here)))
         done = 0
-        while done < missing:
-            room = scratch[: missing - done] if beyond is None else scratch[done:]
-            got = self._source.readinto(room)
+        while done < len(beyond):
+            got = self._source.readinto(beyond[done:])
             if got == 0:
                 self.cut = True
-                return False
+                return None
             done += got
-        self._fields[W_POS] += here
-        self._slab_offset += missing
-        return True
+        self._fields[W_POS] += len(here)
+        self._slab_offset += len(beyond)
+        return here + bytes(beyond)
