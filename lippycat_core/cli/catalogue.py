@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
+from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.host.discovery import Host, PluginInfo
 from lippycat_core.host.installed import KINDS
@@ -23,7 +24,7 @@ def show_catalogue(kind: str | None, *, as_json: bool, config: str | None) -> in
     if kind is not None and kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, 1)
         raise UsageError(f"no kind {kind!r}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(KINDS)}"))
-    found = [info for info in Host(load_settings(config=config)).catalogue() if kind in (None, info.kind)]
+    found = [info for info in Host(load_settings(config=config, on_problem=say)).catalogue() if kind in (None, info.kind)]
     if as_json:
         print(json.dumps([dataclasses.asdict(info) for info in found], ensure_ascii=False, indent=2))
     elif sys.stdout.isatty():

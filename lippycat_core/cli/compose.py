@@ -18,6 +18,7 @@ from lippycat_core.cli.kernels import compiler_for, needed
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
+from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
@@ -30,7 +31,6 @@ from lippycat_core.interfaces.dissect import BulkDissector, Dissector
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
-from lippycat_core.printable import printable
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sessions import Sessions
 
@@ -69,7 +69,7 @@ class Setup:
         self._run = run
         self._dissector_failed = False
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
-        self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config)
+        self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config, on_problem=say)
         self.host = Host(self.settings, say)
 
     @cached_property
@@ -161,8 +161,3 @@ def _rare_collections() -> Iterator[None]:
 def not_compiled(reason: str) -> None:
     """Why the kernels stay as they are."""
     say(f"{reason}; the run is interpreted, which is slower")
-
-
-def say(message: str) -> None:
-    """One line on standard error."""
-    print(f"lc: {printable(' '.join(message.split()))}", file=sys.stderr)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from lippycat_core.cli.compose import say
 from lippycat_core.cli.kernels import needed, opened
+from lippycat_core.cli.telling import say
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
@@ -21,7 +21,7 @@ FILES = (walk_pcap, walk_pcapng, merge, pack_pcap, pack_pcapng)
 
 def warm_up(config: str | None) -> int:
     """Compile and say how long it took. DriverUnfit where there is no compiler."""
-    settings = load_settings(config=config)
+    settings = load_settings(config=config, on_problem=say)
     host = Host(settings, say)
     provider = host.choose("compiler")
     if provider is None:

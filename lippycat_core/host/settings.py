@@ -149,14 +149,18 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     home: Path | None = None,
     sections: Mapping[str, type] | None = None,
+    on_problem: Callable[[str], None] = lambda line: None,
 ) -> Settings:
     """Read and check all layers. `flags` are values by dotted key, None for an option that was not given; `config` is the
-    file to read instead of the usual places; the others are the process's own unless given.
+    file to read instead of the usual places; the others are the process's own unless given. A plugin's section that
+    cannot be used is left out and told to `on_problem`; only who sets something in it gets an error.
 
     SettingError, one line, for an unknown key (with the nearest one), a value out of range or of the wrong kind, and a file
     that cannot be read.
     """
-    declared = _installed_sections() if sections is None else dict(sections)
+    declared, left_out = _installed_sections() if sections is None else (dict(sections), {})
+    for problem in left_out.values():
+        on_problem(f"{problem}; it is left out")
     model = create_model("All", __base__=Core, **cast(Any, _with_sections(declared)))
     file = Path(config).expanduser() if config else find_file(_home() if home is None else home)
     raw = from_file(file) if file else {}
@@ -164,6 +168,9 @@ def load_settings(
     raw |= from_flags(flags or {}, declared)
     known = [key for key, _ in _flat(model())]
     for key, written in raw.items():
+        section = key.partition(".")[0]
+        if section in left_out:
+            raise SettingError(f"{key}: {left_out[section]} ({written.origin})")
         if key not in known:
             raise SettingError(f"{_unknown(key, known)} ({written.origin})")
     try:
@@ -180,26 +187,40 @@ def _home() -> Path | None:
         return None
 
 
-def _installed_sections() -> dict[str, type]:
+def _installed_sections() -> tuple[dict[str, type], dict[str, str]]:
+    """The sections that plugins declare, and by name what is wrong with those that cannot be used."""
     installed = Installed()
+    wrong: dict[str, str] = {}
 
     def broken(entry: Entry, error: BaseException) -> None:
-        raise SettingError(f"settings {entry.name} of {entry.distribution} cannot be loaded: {error}; reinstall or remove it")
+        wrong[entry.name] = f"settings {entry.name} of {entry.distribution} cannot be loaded: {error}; reinstall or remove it"
 
-    return {entry.name: plugin for entry, plugin in installed.load(SETTINGS, installed.entries(SETTINGS), broken)}
+    declared: dict[str, type] = {}
+    for entry, plugin in installed.load(SETTINGS, installed.entries(SETTINGS), broken):
+        try:
+            _with_section({}, entry.name, plugin)
+        except SettingError as error:
+            wrong[entry.name] = f"{error} (of {entry.distribution})"
+        else:
+            declared[entry.name] = plugin
+    return declared, wrong
 
 
 def _with_sections(declared: Mapping[str, type]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, dataclass in declared.items():
-        if name in Core.model_fields:
-            raise SettingError(f"settings {name}: a plugin may not replace the core's own; rename its section")
-        try:
-            section = _section_of(dataclass)
-        except TypeError as error:
-            raise SettingError(f"settings {name}: {error}") from error
-        fields[name] = (section, section())
+        _with_section(fields, name, dataclass)
     return fields
+
+
+def _with_section(fields: dict[str, Any], name: str, dataclass: type) -> None:
+    if name in Core.model_fields:
+        raise SettingError(f"settings {name}: a plugin may not replace the core's own; rename its section")
+    try:
+        section = _section_of(dataclass)
+    except TypeError as error:
+        raise SettingError(f"settings {name}: {error}") from error
+    fields[name] = (section, section())
 
 
 def _flat(model: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -198,10 +198,20 @@ def test_a_plugin_section_that_cannot_be_used_is_named(sections: dict[str, type]
         load_settings(environ={}, home=tmp_path, sections=sections)
 
 
-def test_the_section_of_an_installed_plugin_is_found_and_a_broken_one_named(install: Callable[..., None], tmp_path: Path) -> None:
+def test_the_section_of_an_installed_plugin_is_found_and_a_broken_one_left_out(
+    install: Callable[..., None], tmp_path: Path
+) -> None:
     source = "from dataclasses import dataclass\n@dataclass\nclass S:\n    depth: int = 3\n"
     install("acme", {"lippycat.settings": {"acme": "acme_settings:S"}}, acme_settings=source)
     assert load_settings(environ={"LIPPYCAT_ACME__DEPTH": "4"}, home=tmp_path)["acme.depth"] == 4
     install("evil", {"lippycat.settings": {"evil": "evil_settings:S"}}, evil_settings="raise OSError('gone')")
-    with pytest.raises(SettingError, match="settings evil of evil cannot be loaded: OSError: gone"):
-        load_settings(environ={}, home=tmp_path)
+    install("greedy", {"lippycat.settings": {"batch": "acme_settings:S"}})
+    told: list[str] = []
+    settings = load_settings(environ={"LIPPYCAT_ACME__DEPTH": "5"}, home=tmp_path, on_problem=told.append)
+    assert settings["acme.depth"] == 5
+    assert sorted(line.partition(";")[0] for line in told) == [
+        "settings batch: a plugin may not replace the core's own",
+        "settings evil of evil cannot be loaded: OSError: gone",
+    ]
+    with pytest.raises(SettingError, match=r"evil\.x: settings evil of evil cannot be loaded: OSError: gone"):
+        load_settings(environ={"LIPPYCAT_EVIL__X": "1"}, home=tmp_path)

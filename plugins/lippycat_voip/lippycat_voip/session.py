@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
-from lippycat_core.cli.compose import Setup, say
+from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
