@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import stat
@@ -18,7 +19,10 @@ from typing import Any
 from lippycat_core.errors import SettingError
 from lippycat_simd.digest import kernel_digest
 
-CODE = "kernel.o"
+CODE = "kernel"
+"""An object file behind its SHA-256."""
+
+CHECKSUM_BYTES = hashlib.sha256().digest_size
 FAILED = "failed"
 KEEP = 3
 """Digests kept of one kernel: an edit, its undo and another installation use the same root without driving each other out."""
@@ -93,15 +97,23 @@ class KernelCache:
         return (self.folder(kernel) / CODE).exists()
 
     def read(self, kernel: Kernel) -> bytes | None:
-        """Its machine code (an object file), or None."""
+        """Its machine code (an object file), or None; one that a fault of the disk has damaged is removed, for LLVM would
+        take the process down with it."""
+        file = self.folder(kernel) / CODE
         try:
-            return (self.folder(kernel) / CODE).read_bytes()
+            content = file.read_bytes()
         except OSError:
             return None
+        checksum, code = content[:CHECKSUM_BYTES], content[CHECKSUM_BYTES:]
+        if hashlib.sha256(code).digest() == checksum:
+            return code
+        with contextlib.suppress(OSError):
+            file.unlink()
+        return None
 
     def write(self, kernel: Kernel, code: bytes) -> None:
         """Keep its machine code."""
-        self._put(kernel, CODE, code)
+        self._put(kernel, CODE, hashlib.sha256(code).digest() + code)
 
     def failure(self, kernel: Kernel) -> str:
         """Why the kernel could not be compiled when that was tried, or nothing."""

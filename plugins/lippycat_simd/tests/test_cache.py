@@ -90,14 +90,14 @@ def test_a_mark_is_for_one_digest_and_holds_a_failure_or_not(cache: KernelCache)
     cache.mark_failed(load.be32, "no luck")
     assert not cache.has(load.be32)
     assert (cache.failure(load.be16), cache.failure(load.be32)) == ("", "no luck")
-    assert sorted(p.name for p in cache.folder(load.be16).iterdir()) == ["kernel.o"]
+    assert sorted(p.name for p in cache.folder(load.be16).iterdir()) == ["kernel"]
 
 
 def test_the_newest_digests_of_each_kernel_are_kept(cache: KernelCache) -> None:
     for age in range(KEEP + 3):
         folder = cache.root / f"a.kernel-{age:032x}"
         folder.mkdir()
-        (folder / "kernel.o").write_text("")
+        (folder / "kernel").write_text("")
         os.utime(folder, (1000 - age, 1000 - age))
     cache.write(load.be16, b"")
     (cache.root / "lock").write_text("")
@@ -106,3 +106,14 @@ def test_the_newest_digests_of_each_kernel_are_kept(cache: KernelCache) -> None:
         f"a.kernel-{age:032x}" for age in range(KEEP)
     ]
     assert cache.has(load.be16)
+
+
+@pytest.mark.parametrize("damage", [b"", b"abc" * 100, None])
+def test_damaged_machine_code_is_removed_and_not_used(cache: KernelCache, damage: bytes | None) -> None:
+    cache.write(load.be16, b"code" * 100)
+    (file,) = cache.folder(load.be16).iterdir()
+    file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
+    assert cache.read(load.be16) is None
+    assert not cache.has(load.be16)
+    cache.write(load.be16, b"code")
+    assert cache.read(load.be16) == b"code"

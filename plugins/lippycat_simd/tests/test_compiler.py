@@ -48,7 +48,7 @@ def wait(compiler: SimdCompiler, kernels: list[Callable[..., object]]) -> None:
 
 
 def compiled_files(cache: KernelCache) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in cache.root.rglob("*.o")}
+    return {path: path.stat().st_mtime_ns for path in cache.root.rglob("kernel")}
 
 
 def test_the_provider_needs_numba_and_does_not_import_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
