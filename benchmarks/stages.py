@@ -97,7 +97,7 @@ def pipeline(path: str, kernels: KernelSet, clock: Clock | None, threads: int) -
             bind_reader(kernels)
             made._decode = clock.wrap("decode", made._decode)
 
-        made._bind_reader = bind_reader_timed  # type: ignore[method-assign]
+        made._bind_reader = bind_reader_timed
     return made
 
 

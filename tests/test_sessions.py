@@ -224,7 +224,7 @@ class BrokenSession(EchoSession):
         if self._where == "feed":
             raise ZeroDivisionError("no feed")
         if self._where == "junk":
-            yield "only a name"  # type: ignore[misc]
+            yield "only a name"
         yield from super().feed(side, data, ts_ns)
 
     def close(self, ts_ns: int) -> Said:

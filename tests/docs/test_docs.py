@@ -76,7 +76,7 @@ def test_the_tutorials_dissector_is_the_examples() -> None:
     assert code is not None
     scope: dict[str, object] = {}
     exec(compile(code[1], "writing-plugins.md", "exec"), scope)
-    session = scope["Syslog"]().open(None)  # type: ignore[operator]
+    session = scope["Syslog"]().open(None)
     assert list(session.feed(0, b"<34>su failed", 0)) == [("syslog", {"facility": 4, "severity": 2, "text": "su failed"})]
 
 
