@@ -3,7 +3,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -136,11 +135,9 @@ def test_the_second_signal_ends_it_at_once(lc_path: Path, many: Path) -> None:
     child.stdin.write(many.read_bytes()[: 24 + RECORD_BYTES])
     child.stdin.flush()
     child.stdout.readline()  # it runs, and waits for more
-    begin = time.monotonic()
     child.send_signal(signal.SIGINT)
     child.send_signal(signal.SIGINT)
-    assert child.wait(30) == 130
-    assert time.monotonic() - begin < 5
+    assert child.wait(30) == 130  # while standard input is still open
 
 
 def test_a_signal_during_the_imports_leaves_no_traceback(tmp_path: Path) -> None:

@@ -73,9 +73,8 @@ def test_cold_the_child_fills_the_cache_and_warm_nothing_is_compiled(module: Mak
     kernels = [made.total, made.twice]
     cold = SimdCompiler(cache)
     assert not cold.ready(kernels)
-    begin = time.monotonic()
     cold.start(kernels)
-    assert time.monotonic() - begin < 0.5, "start waits for its child"
+    assert not cold.ready(kernels), "start waits for its child"
     wait(cold, kernels)
     assert (cold.ready(kernels), cold.problem()) == (True, "")
     cold.close()
@@ -212,10 +211,9 @@ def test_close_waits_for_nobody_and_the_child_finishes_its_kernel(module: Make, 
     end = time.monotonic() + 60
     while not any(map(cache.has, kernels)) and time.monotonic() < end:
         time.sleep(0.01)
-    begin = time.monotonic()
     compiler.close()
     compiler.close()
-    assert time.monotonic() - begin < 0.5
+    assert any(child.poll() is None for child in children), "close waits for its children"
     for child in children:
         child.wait(30)
     done = list(map(cache.has, kernels))
