@@ -70,13 +70,12 @@ class Route(NamedTuple):
     now_ns: I64  # highest capture time up to and with this row (packet time: the only clock of an offline run)
 
 
-# Status of a row. Below UNDECODABLE the packet is delivered (or, FILTERED, was not asked for).
+# Status of a row. Below LINK_TYPE the packet is delivered (or, FILTERED, was not asked for); from there on it is undecodable.
 FRESH = 0  # read, not yet decoded
 DECODED = 1  # UDP or TCP payload found
 OTHER = 2  # a packet of another protocol (ARP, ICMP, ...): delivered, nothing more to decode
 FRAGMENT = 3  # an IP fragment; its datagram goes on in the row that completes it
 FILTERED = 4  # the capture filter said no
-UNDECODABLE = 16
 LINK_TYPE = 16
 TRUNCATED_HEADER = 17
 BAD_HEADER = 18

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,51 +15,27 @@ from hypothesis import strategies as st
 from lippycat_core.batch import Batch
 from lippycat_core.columns import ACK, FIN, PSH, RST, SYN
 from lippycat_core.connections import Connection
-from lippycat_core.events import Event
 from lippycat_core.flows import FlowTable
-from lippycat_core.interfaces.dissect import Segment
-from lippycat_core.kernelset import Interpreted, Kernel, KernelSet
+from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.testing.conversation import Sent, batches, tcp, udp
+from lippycat_core.testing.quiet import QuietDissector
 
 SECOND = 1_000_000_000
 A, B = "10.0.0.1:40000", "10.0.0.2:5060"
 MAGIC = b"HELLO"
 
 
-class Greeter:
+class Greeter(QuietDissector):
     """Wants streams that begin with HELLO."""
 
     name = "greeter"
     kinds = ("greeting",)
-    kernels: tuple[Kernel, ...] = ()
-
-    def bind(self, kernels: KernelSet) -> None: ...
-
-    def route(self, batch: Batch, begin: int, end: int, base: int) -> None: ...
 
     def claim_stream(self, head: memoryview) -> bool | None:
         if MAGIC.startswith(bytes(head[: len(MAGIC)])):
             return None if len(head) < len(MAGIC) else True
         return False
-
-    def rows(self, segment: Segment) -> Iterable[Event]:
-        return ()
-
-    def tick(self, now_ns: int, record: int) -> Iterable[Event]:
-        return ()
-
-    def finish(self, now_ns: int) -> Iterable[Event]:
-        return ()
-
-    def summary(self) -> Mapping[str, object]:
-        return {}
-
-    def evicted(self) -> Mapping[str, int]:
-        return {}
-
-    def wanted(self) -> int | None:
-        return None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -11,51 +11,26 @@ from hypothesis import strategies as st
 from lippycat_core.batch import Batch
 from lippycat_core.columns import OTHER
 from lippycat_core.errors import PluginError
-from lippycat_core.events import Event
-from lippycat_core.interfaces.dissect import Claim, Segment
-from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.interfaces.dissect import Claim
+from lippycat_core.kernelset import KernelSet
 from lippycat_core.routing import ClaimTable, Router
 from lippycat_core.testing.conversation import Sent, batches, tcp, udp
+from lippycat_core.testing.quiet import QuietDissector
 
 A, B = "10.0.0.1:1000", "10.0.0.2:514"
 
 
-class ByContent:
+class ByContent(QuietDissector):
     """Claims rows whose payload begins with a byte."""
-
-    kernels: tuple[Kernel, ...] = ()
 
     def __init__(self, name: str, kinds: tuple[str, ...], first: bytes) -> None:
         self.name, self.kinds, self._first = name, kinds, first
-
-    def bind(self, kernels: KernelSet) -> None: ...
 
     def route(self, batch: Batch, begin: int, end: int, base: int) -> None:
         for row in range(begin, end):
             off = int(batch.transport.pay_off[row])
             if batch.route.kind[row] == 0 and batch.mem[off : off + 1] == self._first:
                 batch.route.kind[row] = base + len(self.kinds) - 1
-
-    def claim_stream(self, head: memoryview) -> bool | None:
-        return False
-
-    def rows(self, segment: Segment) -> Iterable[Event]:
-        return ()
-
-    def tick(self, now_ns: int, record: int) -> Iterable[Event]:
-        return ()
-
-    def finish(self, now_ns: int) -> Iterable[Event]:
-        return ()
-
-    def summary(self) -> Mapping[str, object]:
-        return {}
-
-    def evicted(self) -> Mapping[str, int]:
-        return {}
-
-    def wanted(self) -> int | None:
-        return None
 
 
 class ByClaims(ByContent):

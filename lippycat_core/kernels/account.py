@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lippycat_core.columns import I64, Frame, Route
+from lippycat_core.columns import FILTERED, I64, Frame, Route
 
 # Slots of the totals behind the counts by status (one count a status code, 0 to 31).
 STATUSES = 32
@@ -32,7 +32,7 @@ def keep(route: Route, begin: int, end: int, limit: int) -> int:
     """The row behind the `limit`th one of the range that the capture filter let through, or -1 where there are fewer."""
     kept = 0
     for i in range(begin, end):
-        if int(route.status[i]) != 4:
+        if int(route.status[i]) != FILTERED:
             kept += 1
             if kept == limit:
                 return i + 1

@@ -40,10 +40,8 @@ class Layout:
         """Read the annotations. TypeError where one is missing, or is nothing that a kernel may take or give."""
         name = f"{kernel.__module__}.{kernel.__qualname__}"
         hints = typing.get_type_hints(kernel)
-        names = kernel.__code__.co_varnames[: kernel.__code__.co_argcount]
-        missing = [argument for argument in (*names, "return") if argument not in hints]
-        if missing:
-            raise TypeError(f"kernel {name}: no annotation for {', '.join(missing)}")
+        if "return" not in hints:
+            raise TypeError(f"kernel {name}: no annotation for return")
         given = hints["return"]
         if given is type(None):
             results: tuple[Any, ...] = ()
@@ -51,8 +49,18 @@ class Layout:
             results = typing.get_args(given) if typing.get_origin(given) is tuple else (given,)
         if any(result not in _NUMBERS for result in results):
             raise TypeError(f"no kernel gives {given!r}: kernel {name}")
-        arguments = tuple(_argument(hints[argument]) for argument in names)
+        arguments = tuple(map(_argument, argument_annotations(kernel)))
         return cls(name, arguments, tuple(_NUMBERS[result] for result in results), given in _NUMBERS)
+
+
+def argument_annotations(kernel: Callable[..., Any]) -> list[Any]:
+    """The annotations of a kernel's arguments, in order. TypeError where one is missing."""
+    hints = typing.get_type_hints(kernel)
+    names = kernel.__code__.co_varnames[: kernel.__code__.co_argcount]
+    missing = [name for name in names if name not in hints]
+    if missing:
+        raise TypeError(f"kernel {kernel.__module__}.{kernel.__qualname__}: no annotation for {', '.join(missing)}")
+    return [hints[name] for name in names]
 
 
 def _argument(annotation: Any) -> str | tuple[np.dtype[Any], ...]:
@@ -60,11 +68,12 @@ def _argument(annotation: Any) -> str | tuple[np.dtype[Any], ...]:
         return _NUMBERS[annotation]
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         hints = typing.get_type_hints(annotation)
-        return tuple(_dtype(hints[field]) for field in annotation._fields)
-    return (_dtype(annotation),)
+        return tuple(array_dtype(hints[field]) for field in annotation._fields)
+    return (array_dtype(annotation),)
 
 
-def _dtype(annotation: Any) -> np.dtype[Any]:
+def array_dtype(annotation: Any) -> np.dtype[Any]:
+    """The dtype of an array type of `columns`. TypeError for anything else."""
     if typing.get_origin(annotation) is not np.ndarray:
         raise TypeError(f"no kernel argument can be of type {annotation!r}")
     (scalar,) = typing.get_args(typing.get_args(annotation)[1])

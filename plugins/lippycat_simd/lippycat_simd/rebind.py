@@ -19,14 +19,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-import numpy as np
 from llvmlite import ir
 from numba import types as nb
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np import arrayobj
 
 from lippycat_simd.lean import FunctionCompiler, KernelLibrary
-from lippycat_simd.native import ENTRY, FLOAT, Layout
+from lippycat_simd.native import ENTRY, FLOAT, Layout, argument_annotations, array_dtype
 
 Function = types.FunctionType
 _OPTIONS: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
@@ -46,20 +45,12 @@ def numba_type(annotation: Any) -> nb.Type:
     if isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields"):
         hints = typing.get_type_hints(annotation)
         return _namedtuple([numba_type(hints[field]) for field in annotation._fields], annotation)
-    if typing.get_origin(annotation) is not np.ndarray:
-        raise TypeError(f"no kernel argument can be of type {annotation!r}")
-    (dtype,) = typing.get_args(typing.get_args(annotation)[1])
-    return nb.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
+    return nb.Array(numba.from_dtype(array_dtype(annotation)), 1, "C")
 
 
 def signature(kernel: Callable[..., Any]) -> tuple[nb.Type, ...]:
     """Argument types of a kernel, from its annotations. TypeError where one is missing or unknown."""
-    hints = typing.get_type_hints(kernel)
-    names = kernel.__code__.co_varnames[: kernel.__code__.co_argcount]
-    missing = [name for name in names if name not in hints]
-    if missing:
-        raise TypeError(f"kernel {kernel.__module__}.{kernel.__qualname__}: no annotation for {', '.join(missing)}")
-    return tuple(numba_type(hints[name]) for name in names)
+    return tuple(map(numba_type, argument_annotations(kernel)))
 
 
 class Rebinder:

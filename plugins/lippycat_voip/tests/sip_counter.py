@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from lippycat_core.batch import Batch
 from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Segment
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.testing.quiet import QuietDissector
 from lippycat_voip.columns import K_SIP, KINDS, M_CALL_ID, M_CSEQ_TEXT, M_METHOD_TEXT, M_SERVER, M_USER_AGENT, M_WIDTH, SP_WIDTH
 from lippycat_voip.framer import Framer, claim_stream
 from lippycat_voip.kernels.classify import classify
@@ -22,7 +23,7 @@ from lippycat_voip.kernels.sip import parse
 from lippycat_voip.sdp import Descriptions
 
 
-class SipCounter:
+class SipCounter(QuietDissector):
     """A bulk dissector that does nothing but count: the text side of the VoIP dissector on its own."""
 
     name: ClassVar[str] = "sip-counter"
@@ -94,18 +95,3 @@ class SipCounter:
         self.messages_with_sdp += len(descriptions)
         for description in descriptions.values():
             self.media.update((one.type, one.port, one.proto, one.formats) for one in description.media)
-
-    def tick(self, now_ns: int, record: int) -> Iterable[Event]:
-        return ()
-
-    def finish(self, now_ns: int) -> Iterable[Event]:
-        return ()
-
-    def summary(self) -> Mapping[str, object]:
-        return {}
-
-    def evicted(self) -> Mapping[str, int]:
-        return {}
-
-    def wanted(self) -> int | None:
-        return None
