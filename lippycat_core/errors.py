@@ -45,5 +45,9 @@ class PluginError(LippycatError):
     """A plugin broke its contract or raised."""
 
 
+class DeviceFailed(LippycatError):
+    """A device that fitted failed while it worked (lost, out of memory, reset): its work can be done by another."""
+
+
 class ContractError(LippycatError):
     """Our own misuse of an interface: a bug, never the user's doing."""

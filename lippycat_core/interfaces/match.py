@@ -1,4 +1,5 @@
-"""`lippycat.match`: finding patterns in spans of a batch. Every backend gives the same hits, in the same order."""
+"""`lippycat.match`: finding patterns and header fields in spans of a batch. Every backend gives the same answer, in the
+same order."""
 
 from __future__ import annotations
 
@@ -9,6 +10,12 @@ from typing import NamedTuple, Protocol
 
 from lippycat_core.columns import I32, U8
 
+MOST_PATTERNS = 1_000_000
+"""Patterns of one set; more are a FilterError."""
+
+IN_FLIGHT = 2
+"""Submissions that may be open at once, so that a device works on one while the next is put together."""
+
 
 class Anchor(Enum):
     """Where in a span a pattern must lie."""
@@ -17,6 +24,14 @@ class Anchor(Enum):
     PREFIX = "prefix"
     SUFFIX = "suffix"
     CONTAINS = "contains"
+
+
+class Algorithm(Enum):
+    """How literals are looked for. The hits never depend on it, only the time they take."""
+
+    AUTO = "auto"  # what suits the set
+    LINEAR = "linear"  # one pattern after the other
+    AHO_CORASICK = "aho-corasick"  # one automaton for all (Aho, Corasick: Efficient string matching, CACM 1975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,7 @@ class PatternSet:
 
     patterns: Sequence[Pattern]
     ignore_case: bool = False
+    algorithm: Algorithm = Algorithm.AUTO
 
 
 class Spans(NamedTuple):
@@ -54,15 +70,50 @@ class Hits(NamedTuple):
     offset: I32
 
 
+class Fields(NamedTuple):
+    """One entry a row: where the header field's value begins, from the span's begin, and its length. Both -1 where the row
+    has no such field, or is no span."""
+
+    offset: I32
+    length: I32
+
+
 class Matcher(Protocol):
     """A compiled pattern set."""
 
     def submit(self, spans: Spans, *, first_only: bool = False) -> None:
-        """Begin to match; `first_only` keeps the first hit of each row. At most one submission is open at a time."""
+        """Begin to match; `first_only` keeps the first hit of each row. Up to `IN_FLIGHT` submissions may be open; the spans
+        and their bytes stay as they are until theirs is collected. ContractError for one more. DeviceFailed where the
+        device did: then nothing of this submission is open."""
         ...
 
     def collect(self) -> Hits:
-        """The hits of the open submission."""
+        """The hits of the oldest open submission. ContractError where there is none. DeviceFailed where the device failed
+        on it; then this submission is over."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the set holds on a device; no call follows."""
+        ...
+
+
+class Extractor(Protocol):
+    """Finds one header field in messages (RFC 3261, 7.3). A span is a message: lines that end in LF, with or without CR.
+    The first line that is named so counts: any case, white space allowed in front of the colon, at the begin of the span
+    too; lines that begin with white space belong to the field before them. The first empty line ends the search (those in
+    front of everything are passed over: RFC 3261, 7.5). The value is given without white space at its ends, folded lines
+    included, and may be empty; one that the span's end cuts counts as far as it goes."""
+
+    def submit(self, spans: Spans) -> None:
+        """Begin to look; as `Matcher.submit`."""
+        ...
+
+    def collect(self) -> Fields:
+        """The fields of the oldest open submission; as `Matcher.collect`."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds on a device; no call follows."""
         ...
 
 
@@ -70,7 +121,18 @@ class MatchBackend(Protocol):
     """What a match driver's `open()` returns."""
 
     name: str
+    device: str  # what it runs on, in words: "1 core, interpreted", "2 cores (AVX2)", a GPU's name
+    memory: int | None  # bytes that it may use there, None where that is the process's own memory
 
     def compile(self, patterns: PatternSet) -> Matcher:
-        """Make a matcher. Raises FilterError for a pattern that cannot be (an empty CONTAINS, say)."""
+        """Make a matcher. FilterError for a pattern that cannot be (an empty CONTAINS, say), or for too many."""
+        ...
+
+    def extractor(self, names: Sequence[bytes]) -> Extractor:
+        """Look for a header field by any of its names: (b"call-id", b"i"). At most 8, of 1 to 64 bytes, none with a colon,
+        a line end or white space; ContractError otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Give the device back; its matchers are of no use any more."""
         ...
