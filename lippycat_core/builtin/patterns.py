@@ -8,60 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from lippycat_core.columns import I32
 from lippycat_core.errors import ContractError, FilterError
 from lippycat_core.interfaces.match import Anchor, Hits, Pattern, PatternSet, Spans
+from lippycat_core.matching.wildcards import ANY, Literal, Part, fold, parts
 
 Search = Callable[[bytes], Iterator[int]]
 """Gives the offsets at which a pattern hits in a span, ascending."""
-
-ANY, ONE, ESCAPE = b"*", b"?", b"\\"
-
-_UPPER = bytes(range(ord("A"), ord("Z") + 1))
-_FOLD = bytes.maketrans(_UPPER, _UPPER.lower())
-
-
-def fold(text: bytes) -> bytes:
-    """`text` with ASCII letters in lower case and every other byte as it is."""
-    return text.translate(_FOLD)
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A run of bytes that stand for themselves."""
-
-    text: bytes
-
-
-Part = Literal | bytes
-"""A piece of a wildcard pattern: a literal, `ANY` or `ONE`."""
-
-
-def parts(text: bytes) -> list[Part]:
-    """Take a wildcard pattern apart. A backslash makes the next byte literal; one at the end stands for itself."""
-    found: list[Part] = []
-    literal = bytearray()
-    i = 0
-    while i < len(text):
-        byte = text[i : i + 1]
-        if byte in (ANY, ONE):
-            if literal:
-                found.append(Literal(bytes(literal)))
-                literal.clear()
-            if not (byte == ANY and found and found[-1] == ANY):  # ** is *
-                found.append(byte)
-        else:
-            if byte == ESCAPE and i + 1 < len(text):
-                i += 1
-            literal.append(text[i])
-        i += 1
-    if literal:
-        found.append(Literal(bytes(literal)))
-    return found
 
 
 class PureMatch:

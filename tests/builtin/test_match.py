@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lippycat_core.builtin.match import PureProvider
-from lippycat_core.builtin.patterns import fold
 from lippycat_core.errors import ContractError, FilterError
 from lippycat_core.interfaces.match import Anchor, Pattern, PatternSet, Spans
+from lippycat_core.matching.wildcards import fold
 
 EXACT, PREFIX, SUFFIX, CONTAINS = Anchor.EXACT, Anchor.PREFIX, Anchor.SUFFIX, Anchor.CONTAINS
 
