@@ -487,6 +487,8 @@ class HeaderSuite(BackendSuite):
             (b"X-Call-ID: 1\r\nCall-IDs: 2\r\nS: Call-ID: 3\r\nCall ID: 4\r\n\r\n", None),
             (b"X: i: 1\r\nXi: 1\r\niX: 1\r\ni\r\n: 1\r\n\r\n", None),
             (b"Call-ID\r: x\r\n\r\n", None),
+            (b"\rCall-ID: x\r\n\r\n", b"x"),
+            (b"X: 1\r\n\rCall-ID: x\r\n\r\n", None),
             (b"\xc9: x\r\n\xe9: y\r\n\r\n", None),
             (b"", None),
             (b"\r\n\r\n", None),
@@ -497,6 +499,9 @@ class HeaderSuite(BackendSuite):
         ((offset, length),) = self.agree([message])
         assert (offset < 0) == (length < 0) == (value is None)
         assert message is None or value is None or message[offset : offset + length] == value
+
+    def test_an_empty_value_lies_where_the_field_ends(self) -> None:
+        assert self.agree([b"Call-ID : \r\n\t\r\n\r\n", b"i: ", b"i:", b"i:\n"]) == [(14, 0), (3, 0), (2, 0), (2, 0)]
 
     def test_fields_are_aligned_with_the_rows(self) -> None:
         assert self.agree([b"i: a", None, b"", b"X: 1", b"i:bc"]) == [(3, 1), (-1, -1), (-1, -1), (-1, -1), (2, 2)]
