@@ -173,6 +173,63 @@ class MatcherSuite(BackendSuite):
         row = [(0, 1), (0, 2), (1, 0), (2, 0), (3, 1), (4, 0), (5, 0), (6, 1), (7, 1), (7, 2)]
         assert self.agree(patterns, [b"abb", None, b"abb"]) == [(r, p, at) for r in (0, 2) for p, at in row]
 
+    def test_two_submissions_are_in_flight(self) -> None:
+        batches: list[Rows] = [[b"a", b"b", b"xab"], [], [b"b"], [None, b"aab"], [b"ba"] * 300, [b""]]
+        for algorithm in self.algorithms:
+            matcher = self.opened.compile(PatternSet([Pattern(b"a", CONTAINS), Pattern(b"ab", SUFFIX)], algorithm=algorithm))
+            with pytest.raises(ContractError):
+                matcher.collect()
+            laid = [spans(batch) for batch in batches]
+            kept = []
+            for i, looked_at in enumerate(laid):
+                matcher.submit(looked_at, first_only=i % 2 == 1)
+                if i + 1 >= IN_FLIGHT:
+                    with pytest.raises(ContractError):
+                        matcher.submit(laid[0])
+                    kept.append(matcher.collect())
+                    laid[len(kept) - 1].slab[:] = ord("a")  # is its owner's again
+            kept.append(matcher.collect())
+            with pytest.raises(ContractError):
+                matcher.collect()
+            wanted: list[list[Triple]] = [
+                [(0, 0, 0), (2, 0, 1), (2, 1, 1)],
+                [],
+                [],
+                [(1, 0, 0)],
+                [(row, 0, 1) for row in range(300)],
+                [],
+            ]
+            for hits, expected in zip(kept, wanted, strict=True):
+                same_hits(hits, expected, algorithm.value)
+            matcher.close()
+
+    def test_a_matcher_is_used_again(self) -> None:
+        for algorithm in self.algorithms:
+            matcher = self.opened.compile(PatternSet([Pattern(b"a", CONTAINS)], algorithm=algorithm))
+            for count in (1, 5000, 0, 3, 70):
+                matcher.submit(spans([b"xa", None] * count))
+                same_hits(matcher.collect(), [(2 * i, 0, 1) for i in range(count)], algorithm.value)
+            matcher.close()
+
+    def test_matchers_do_not_disturb_each_other(self) -> None:
+        for algorithm in self.algorithms:
+            words = (b"a", b"b", b"ab", b"zz")
+            matchers = [self.opened.compile(PatternSet([Pattern(word, CONTAINS)], algorithm=algorithm)) for word in words]
+            laid = [spans([b"abab", b"b"]), spans([b"zz"])]
+            for looked_at in laid:
+                for matcher in matchers:
+                    matcher.submit(looked_at)
+            first = [[(0, 0, 0), (0, 0, 2)], [(0, 0, 1), (0, 0, 3), (1, 0, 0)], [(0, 0, 0), (0, 0, 2)], []]
+            second: list[list[Triple]] = [[], [], [], [(0, 0, 0)]]
+            for wanted in (first, second):
+                for matcher, hits in reversed(list(zip(matchers, wanted, strict=True))):
+                    same_hits(matcher.collect(), hits, algorithm.value)
+            matchers[0].close()
+            matchers[1].submit(laid[0])
+            same_hits(matchers[1].collect(), first[1], algorithm.value)
+            for matcher in matchers[1:]:
+                matcher.close()
+
     def test_spans_never_match_across_each_other(self) -> None:
         patterns = [Pattern(b"ab", CONTAINS), Pattern(b"a*b", CONTAINS, wildcards=True), Pattern(b"xab", PREFIX)]
         assert self.agree(patterns, [b"xa", b"bx", None, b"ab"]) == [(3, 0, 0), (3, 1, 0)]
@@ -317,7 +374,8 @@ class MatcherSuite(BackendSuite):
         planted = made(self.scaled(100_000, 500), self.scaled(1_000, 40), anchor)
         wanted = planted.hits()
         assert len(wanted) > len(planted.rows) // 16
-        for algorithm in self.algorithms:
+        # What else is asked for by name costs a set of this size seconds, and does nothing new where literals have an anchor.
+        for algorithm in self.algorithms if anchor is CONTAINS else self.algorithms[:1]:
             # One after the other, a row takes as long as there are patterns.
             rows = planted.rows if algorithm is not Algorithm.LINEAR else planted.rows[:8]
             matcher = self.opened.compile(PatternSet(planted.patterns, algorithm=algorithm))
@@ -340,63 +398,6 @@ class MatcherSuite(BackendSuite):
         rows = [*cases.MESSAGES, *cases.mutations(self.scaled(400, 30))]
         for fold in (False, True):
             assert self.agree(patterns, rows, fold)
-
-    def test_two_submissions_are_in_flight(self) -> None:
-        batches: list[Rows] = [[b"a", b"b", b"xab"], [], [b"b"], [None, b"aab"], [b"ba"] * 300, [b""]]
-        for algorithm in self.algorithms:
-            matcher = self.opened.compile(PatternSet([Pattern(b"a", CONTAINS), Pattern(b"ab", SUFFIX)], algorithm=algorithm))
-            with pytest.raises(ContractError):
-                matcher.collect()
-            laid = [spans(batch) for batch in batches]
-            kept = []
-            for i, looked_at in enumerate(laid):
-                matcher.submit(looked_at, first_only=i % 2 == 1)
-                if i + 1 >= IN_FLIGHT:
-                    with pytest.raises(ContractError):
-                        matcher.submit(laid[0])
-                    kept.append(matcher.collect())
-                    laid[len(kept) - 1].slab[:] = ord("a")  # is its owner's again
-            kept.append(matcher.collect())
-            with pytest.raises(ContractError):
-                matcher.collect()
-            wanted: list[list[Triple]] = [
-                [(0, 0, 0), (2, 0, 1), (2, 1, 1)],
-                [],
-                [],
-                [(1, 0, 0)],
-                [(row, 0, 1) for row in range(300)],
-                [],
-            ]
-            for hits, expected in zip(kept, wanted, strict=True):
-                same_hits(hits, expected, algorithm.value)
-            matcher.close()
-
-    def test_a_matcher_is_used_again(self) -> None:
-        for algorithm in self.algorithms:
-            matcher = self.opened.compile(PatternSet([Pattern(b"a", CONTAINS)], algorithm=algorithm))
-            for count in (1, 5000, 0, 3, 70):
-                matcher.submit(spans([b"xa", None] * count))
-                same_hits(matcher.collect(), [(2 * i, 0, 1) for i in range(count)], algorithm.value)
-            matcher.close()
-
-    def test_matchers_do_not_disturb_each_other(self) -> None:
-        for algorithm in self.algorithms:
-            words = (b"a", b"b", b"ab", b"zz")
-            matchers = [self.opened.compile(PatternSet([Pattern(word, CONTAINS)], algorithm=algorithm)) for word in words]
-            laid = [spans([b"abab", b"b"]), spans([b"zz"])]
-            for looked_at in laid:
-                for matcher in matchers:
-                    matcher.submit(looked_at)
-            first = [[(0, 0, 0), (0, 0, 2)], [(0, 0, 1), (0, 0, 3), (1, 0, 0)], [(0, 0, 0), (0, 0, 2)], []]
-            second: list[list[Triple]] = [[], [], [], [(0, 0, 0)]]
-            for wanted in (first, second):
-                for matcher, hits in reversed(list(zip(matchers, wanted, strict=True))):
-                    same_hits(matcher.collect(), hits, algorithm.value)
-            matchers[0].close()
-            matchers[1].submit(laid[0])
-            same_hits(matchers[1].collect(), first[1], algorithm.value)
-            for matcher in matchers[1:]:
-                matcher.close()
 
     @pytest.mark.parametrize("anchor", [PREFIX, SUFFIX, CONTAINS])
     def test_an_empty_pattern_that_would_hit_everywhere_is_refused(self, anchor: Anchor) -> None:
@@ -515,8 +516,9 @@ class HeaderSuite(BackendSuite):
         self.agree(cases.spans_over(message, [(at, end - at) for at in range(20) for end in range(at, len(message), 3)]))
 
     def test_any_of_several_names(self) -> None:
-        message = b"Via: 1\r\nFrom: a\r\nt: b\r\nTo: c\r\nP-Asserted-Identity: d\r\nSubject: x\r\nX.Z: e\r\n%s: f\r\n\r\n" % (
-            b"L" * 64
+        message = (
+            b"Via: 1\r\nFrom: a\r\nt: b\r\nTo: c\r\nP-Asserted-Identity: d\r\nSubject: x\r\nXyZ: no\r\nX.Z: e\r\n%s: f\r\n\r\n"
+            % (b"L" * 64)
         )
         wanted = {
             (b"from", b"f"): b"a",
