@@ -88,8 +88,8 @@ class Matcher(Protocol):
         ...
 
     def collect(self) -> Hits:
-        """The hits of the oldest open submission. ContractError where there is none. DeviceFailed where the device failed
-        on it; then this submission is over."""
+        """The hits of the oldest open submission, the caller's to keep. ContractError where there is none. DeviceFailed where
+        the device failed on it; then this submission is over."""
         ...
 
     def close(self) -> None:
