@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,10 @@ class Automaton:
             view(queue),
         )
         self.classes: U8 = classes[LOWER] if folded else classes
+
+    def nbytes(self) -> int:
+        """Bytes of its tables."""
+        return sum(array.nbytes for array in (self.table, self.own, self.link, self.same, self.classes))
 
 
 Stage = Callable[[tuple[Any, ...], int, int, int], tuple[int, int, int]]
@@ -148,9 +152,6 @@ class Searcher:
         return hits if in_place else in_order(hits)
 
 
-def searchers(tables: Tables, sets: Sequence[KernelSet]) -> list[Searcher]:
-    """A searcher for each of the kernel sets. FilterError where a set's automaton would be too large."""
-    automaton = None
-    if tables.automaton is not None:
-        automaton = Automaton(tables.automaton, sets[0], folded=tables.folded)
-    return [Searcher(tables, automaton, kernels) for kernels in sets]
+def automaton_of(tables: Tables, kernels: KernelSet) -> Automaton | None:
+    """The automaton that a set needs, if any. FilterError where it would be too large."""
+    return None if tables.automaton is None else Automaton(tables.automaton, kernels, folded=tables.folded)
