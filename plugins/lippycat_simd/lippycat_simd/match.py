@@ -43,16 +43,18 @@ class SimdMatch:
     def compile(self, patterns: PatternSet) -> Matcher:
         """Make a matcher. FilterError as the contract says, and for an automaton that was asked for and is too large."""
         check_patterns(patterns)
-        return LateMatcher(
-            Late(lambda: PureMatch().compile(patterns), lambda kernels: SimdMatcher(self._crew, patterns, kernels), self._ready)
-        )
+        if (ready := self._ready()) is not None:
+            return SimdMatcher(self._crew, patterns, ready)
+        slow = PureMatch().compile(patterns)
+        return LateMatcher(Late(slow, lambda kernels: SimdMatcher(self._crew, patterns, kernels), self._ready))
 
     def extractor(self, names: Sequence[bytes]) -> Extractor:
         """Look for a header field by any of its names. ContractError as the contract says."""
         check_names(names)
-        return LateExtractor(
-            Late(lambda: PureMatch().extractor(names), lambda kernels: SimdExtractor(self._crew, names, kernels), self._ready)
-        )
+        if (ready := self._ready()) is not None:
+            return SimdExtractor(self._crew, names, ready)
+        slow = PureMatch().extractor(names)
+        return LateExtractor(Late(slow, lambda kernels: SimdExtractor(self._crew, names, kernels), self._ready))
 
     def _ready(self) -> KernelSet | None:
         return self._kernels.ready(WANTED)
@@ -92,7 +94,7 @@ class SimdExtractor:
     """An `Extractor` by machine code."""
 
     def __init__(self, crew: Crew, names: Sequence[bytes], kernels: KernelSet) -> None:
-        self._workers: Workers[FieldFinder, Fields] = Workers(crew, lambda: FieldFinder(names, kernels), _find)
+        self._workers: Workers[FieldFinder, Fields] = Workers(crew, lambda: FieldFinder(names, kernels), FieldFinder.find)
 
     def submit(self, spans: Spans) -> None:
         """Begin to look (see `Extractor`)."""
@@ -109,21 +111,14 @@ class SimdExtractor:
         """There is nothing to give back."""
 
 
-def _find(finder: FieldFinder, spans: Spans, begin: int, end: int) -> Fields:
-    fields = Fields(np.empty(end - begin, np.int32), np.empty(end - begin, np.int32))
-    finder.find(Spans(spans.slab, spans.off[begin:end], spans.length[begin:end]), fields)
-    return fields
-
-
 class Late(Generic[T]):
     """Interpreted until there is machine code: who took a submission also gives its answer, and both give the same."""
 
-    def __init__(self, slow: Callable[[], T], fast: Callable[[KernelSet], T], ready: Callable[[], KernelSet | None]) -> None:
+    def __init__(self, slow: T, fast: Callable[[KernelSet], T], ready: Callable[[], KernelSet | None]) -> None:
+        self._worker = slow
         self._fast = fast
         self._ready = ready
-        kernels = ready()
-        self._final = kernels is not None
-        self._worker = slow() if kernels is None else fast(kernels)
+        self._final = False
         self._open: deque[T] = deque()
 
     def submitting(self) -> T:
