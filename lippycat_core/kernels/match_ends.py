@@ -9,7 +9,7 @@ from __future__ import annotations
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
 from lippycat_core.kernels.hit import offset_of
-from lippycat_core.kernels.needles import BEGIN, END, Index, Needles, Programs
+from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Found, Index, Needles, Programs
 
 REACH = 1024
 """Bytes of a needle that are hashed; longer ones are found by their first (or last) so many."""
@@ -17,6 +17,8 @@ REACH = 1024
 WHOLE = BEGIN | END
 SPREAD = 0x5BD1E995
 LOW31 = 0x7FFFFFFF
+BIT, BUCKET = 20, 32
+"""Where in a key's product with SPREAD the numbers of its bit and of its bucket are taken from."""
 
 
 def squeeze(total: int) -> int:
@@ -40,8 +42,8 @@ def match_ends(
     programs: Programs,
     stamps: I32,
     serial: int,
-    out: I32,
-) -> tuple[int, int]:
+    out: Found,
+) -> tuple[int, int, int]:
     """Look for needles at the begin (at the end where `backward` is 1) of rows [begin, end) and write (row, pattern, offset)
     of each hit, in the order of rows.
 
@@ -50,7 +52,8 @@ def match_ends(
     `factors`, backwards where the span is read so), `high` how many bytes are in it. Returns as `match_each`.
     """
     count = 0
-    room = len(out) // 3
+    room = len(out.row)
+    ordered = 1
     buckets = len(index.start) - 2
     bits = len(index.seen) * 8 - 1
     for row in range(begin, end):
@@ -59,6 +62,8 @@ def match_ends(
             continue
         o = int(off[row]) & OFFSETS
         before = count
+        last_pattern = -1
+        last_offset = -1
         total = 0
         taken = 0
         looked = -1
@@ -82,10 +87,10 @@ def match_ends(
             looked = target
             key = squeeze(total)
             spread = key * SPREAD
-            bit = (spread >> 20) & bits
+            bit = (spread >> BIT) & bits
             if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
                 continue
-            bucket = (spread >> 32) & buckets
+            bucket = (spread >> BUCKET) & buckets
             for c in range(int(index.start[bucket]), int(index.start[bucket + 1])):
                 if needles.low[c] != key or needles.high[c] != target:
                     continue
@@ -95,24 +100,33 @@ def match_ends(
                     continue
                 place = o if backward == 0 else o + n - m
                 if agrees(slab, fold, place, needles.text, int(needles.off[c]), m):
-                    offset = offset_of(
-                        slab,
-                        fold,
-                        o,
-                        n,
-                        place,
-                        serial + row,
-                        int(needles.pattern[c]),
-                        kind,
-                        int(needles.program[c]),
-                        programs,
-                        stamps,
+                    offset = (
+                        place - o
+                        if kind & (ONCE | AT_ZERO) == 0
+                        else offset_of(
+                            slab,
+                            fold,
+                            o,
+                            n,
+                            place,
+                            serial + row,
+                            int(needles.pattern[c]),
+                            kind,
+                            int(needles.program[c]),
+                            programs,
+                            stamps,
+                        )
                     )
                     if offset >= 0:
                         if count >= room:
-                            return row, before
-                        out[3 * count] = row
-                        out[3 * count + 1] = needles.pattern[c]
-                        out[3 * count + 2] = offset
+                            return row, before, ordered
+                        pattern = int(needles.pattern[c])
+                        if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
+                            ordered = 0
+                        last_pattern = pattern
+                        last_offset = offset
+                        out.row[count] = row
+                        out.pattern[count] = pattern
+                        out.offset[count] = offset
                         count += 1
-    return end, count
+    return end, count, ordered
