@@ -49,7 +49,7 @@ def spans_of(texts: list[bytes]) -> Spans:
 
 def ours(backend: MatchBackend, work: Work) -> Built:
     """A matcher or extractor has, if it can tell, `bare(spans)`, its kernel without what the interface costs, and
-    `table_bytes`."""
+    `nbytes`."""
     what: Any
     if work.kind == FIELD:
         what = backend.extractor(work.wanted)
@@ -73,7 +73,7 @@ def ours(backend: MatchBackend, work: Work) -> Built:
         return found
 
     bare = getattr(what, "bare", None)
-    return Built(run, (lambda: bare(batches[0])) if bare else None, getattr(what, "table_bytes", None))
+    return Built(run, (lambda: bare(batches[0])) if bare else None, getattr(what, "nbytes", None))
 
 
 def backends(names: list[str]) -> Iterator[Contender]:

@@ -3,7 +3,7 @@
     python benchmarks/matching.py [--quick] [--row contains-64] [--backend simd] [--json FILE]
 
 Each row of the table is a process of its own, on one core where the row says so. In it all contenders take turns; a figure is
-the minimum of the rounds. Ours are measured through the public interface: spans in, hits out, transfers included. Build time
+the minimum of its turns. Ours are measured through the public interface: spans in, hits out, transfers included. Build time
 and memory are those of a process for each. A backend that does not fit this machine has no figure, and the reason is said.
 """
 
@@ -24,8 +24,12 @@ from typing import Any
 from match_contenders import Built, Contender, backends, rivals
 from match_work import TABLE, Row, Work
 
-ROUNDS, ROUND_S = 7, 0.15
-QUICK_ROUNDS, QUICK_ROUND_S = 3, 0.03
+TURNS, QUICK_TURNS = 60, 10
+TURN_S = 0.02
+"""Short turns: between those of others on a busy machine some are undisturbed."""
+
+ENOUGH_S = 3.0
+"""Who has used so much, and had three turns, gets no more."""
 
 WARM_UP = 1000
 """Patterns of the first set a process builds, so that loading a library or a kernel does not count as building."""
@@ -57,40 +61,46 @@ def seconds(call: Callable[[], object]) -> float:
 class Lap:
     """One contender's turns."""
 
-    def __init__(self, built: Built, work: Work, round_s: float) -> None:
+    def __init__(self, built: Built, work: Work) -> None:
         self.run, self.batches = built.run, len(work.batches)
         self.found = built.run(1)  # also what must be made first
         once = min(seconds(lambda: self.run(1)) for _ in range(3))
-        self.of = min(max(int(round_s / once), 1), self.batches)
-        self.times = max(int(round_s / (once * self.of)), 1)
+        self.of = min(max(int(TURN_S / once), 1), self.batches)
+        self.times = max(int(TURN_S / (once * self.of)), 1)
         self.packets = len([text for batch in work.batches[: self.of] for text in batch])
         self.bytes = sum(len(text) for batch in work.batches[: self.of] for text in batch)
         self.best = float("inf")
+        self.turns, self.spent = 0, 0.0
 
     def turn(self) -> None:
+        if self.turns >= 3 and self.spent > ENOUGH_S:
+            return
+
         def repeated() -> None:
             for _ in range(self.times):
                 self.run(self.of)
 
-        self.best = min(self.best, seconds(repeated) / self.times)
+        took = seconds(repeated)
+        self.turns, self.spent = self.turns + 1, self.spent + took
+        self.best = min(self.best, took / self.times)
 
 
-def alone(bare: Callable[[], object], rounds: int, round_s: float) -> float:
+def alone(bare: Callable[[], object], turns: int) -> float:
     """Seconds that a bare kernel takes."""
-    times = max(int(round_s / min(seconds(bare) for _ in range(3))), 1)
+    times = max(int(TURN_S / min(seconds(bare) for _ in range(3))), 1)
 
     def repeated() -> None:
         for _ in range(times):
             bare()
 
-    return min(seconds(repeated) for _ in range(rounds)) / times
+    return min(seconds(repeated) for _ in range(turns)) / times
 
 
 def measure_row(row: Row, quick: bool, names: list[str]) -> list[Figures]:
     if row.one_core:
         pin()
     work = row.make(quick)
-    rounds, round_s = (QUICK_ROUNDS, QUICK_ROUND_S) if quick else (ROUNDS, ROUND_S)
+    turns = QUICK_TURNS if quick else TURNS
     figures: list[Figures] = []
     laps: list[tuple[Figures, Lap, Built]] = []
     for contender in contenders(work, names):
@@ -100,13 +110,13 @@ def measure_row(row: Row, quick: bool, names: list[str]) -> list[Figures]:
             continue
         try:
             built = contender.build(work)
-            lap = Lap(built, work, round_s)
+            lap = Lap(built, work)
         except Exception as error:  # a rival that cannot do it (hyperscan: too large, say) has no figure
             figure["note"] = f"failed: {error!r}"
             continue
         figure["found"], figure["same"] = lap.found, contender.same
         laps.append((figure, lap, built))
-    for _ in range(rounds):
+    for _ in range(turns):
         for _, lap, _ in laps:
             lap.turn()
     for figure, lap, built in laps:
@@ -118,7 +128,7 @@ def measure_row(row: Row, quick: bool, names: list[str]) -> list[Figures]:
         if built.table_bytes is not None:
             figure["table_mb"] = built.table_bytes / 1e6
         if built.bare is not None:
-            figure["bare_ns"] = alone(built.bare, rounds, round_s) / len(work.batches[0]) * 1e9
+            figure["bare_ns"] = alone(built.bare, turns) / len(work.batches[0]) * 1e9
     return figures
 
 
@@ -195,7 +205,7 @@ def report(rows: list[str], quick: bool, names: list[str]) -> tuple[dict[str, li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="shorter rounds, and less text")
+    parser.add_argument("--quick", action="store_true", help="fewer turns, and less text")
     parser.add_argument("--row", action="append", choices=list(TABLE), help="this row only (may come again)")
     parser.add_argument("--backend", action="append", default=[], help="this backend only, and no rivals (may come again)")
     parser.add_argument("--json", metavar="FILE", help="write all figures there")
