@@ -88,6 +88,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Speed: ns a packet by stage, whole processes, memory. Figures, no verdict."""
+    """Speed: ns a packet by stage, whole processes, memory, match backends and their rivals. Figures, no verdict."""
     install_all(session)
+    for rival in ("ahocorasick-rs", "hyperscan", "pyahocorasick"):  # not everywhere to be had; the table says who is missing
+        session.install(*CONSTRAINTS, rival, success_codes=(0, 1))
     session.run("python", "benchmarks/report.py", *session.posargs, env=COMPILED)
+    session.run("python", "benchmarks/matching.py", env=COMPILED)
