@@ -101,8 +101,9 @@ class Extractor(Protocol):
     """Finds one header field in messages (RFC 3261, 7.3). A span is a message: lines that end in LF, with or without CR.
     The first line that is named so counts: any case, white space allowed in front of the colon, at the begin of the span
     too; lines that begin with white space belong to the field before them. The first empty line ends the search (those in
-    front of everything are passed over: RFC 3261, 7.5). The value is given without white space at its ends, folded lines
-    included, and may be empty; one that the span's end cuts counts as far as it goes."""
+    front of everything are passed over: RFC 3261, 7.5); a line of carriage returns alone is empty too, for some senders write CR
+    CR LF. White space is SP and HTAB. The value is given without white space and line ends at its ends, folded lines
+    included, and may be empty: then it lies right behind the colon. One that the span's end cuts counts as far as it goes."""
 
     def submit(self, spans: Spans) -> None:
         """Begin to look; as `Matcher.submit`."""
