@@ -14,7 +14,8 @@ from functools import cached_property
 
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
-from lippycat_core.cli.kernels import compiler_for, needed
+from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
+from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
@@ -28,6 +29,7 @@ from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
 from lippycat_core.interfaces.capture import Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
@@ -71,6 +73,9 @@ class Setup:
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config, on_problem=say)
         self.host = Host(self.settings, say)
+        self._matching: Matching | None = None
+        if self.settings.origin("match").startswith("option"):
+            self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
 
     @cached_property
     def files(self) -> list[str]:
@@ -80,6 +85,13 @@ class Setup:
     def pcap_writer(self, path: str) -> PcapWriter:
         """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
         return PcapWriter(path, self.files)
+
+    def match_backend(self, what: str) -> MatchBackend:
+        """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
+        DriverUnfit where a driver was named and does not fit."""
+        if self._matching is None:
+            self._matching = Matching(self.host, what, input_bytes=input_bytes(self.files), quiet=self._run.quiet)
+        return self._matching.backend
 
     def _dissector_raised(self, name: str, error: BaseException) -> None:
         """The run goes on without it, but what it would have said is missing."""
@@ -135,6 +147,8 @@ class Setup:
             finally:
                 if line is not None:
                     line.close()
+                if self._matching is not None:
+                    self._matching.close()
                 if compiler is not None:
                     compiler.close()
                     if compiler.problem():
