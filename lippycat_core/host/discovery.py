@@ -6,7 +6,7 @@ A `Host` is passed to whoever needs one; nothing here is global, and nothing is 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from lippycat_core.errors import DriverUnfit, PluginError
 from lippycat_core.host import measured
 from lippycat_core.host.hooks import HookCaller
 from lippycat_core.host.inspection import what_is_wrong
-from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, HOOKS, Entry, Installed, one_line
+from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, KINDS, Entry, Installed, one_line
 from lippycat_core.host.ranking import ABSENT, BROKEN, CHOSEN, FIT, UNFIT, Candidate, candidates
 from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.provider import Provider
@@ -48,6 +48,11 @@ class FirstParty(NamedTuple):
     name: str
     distribution: str
     gives: str
+
+
+def canonical(kind: str, name: str) -> str:
+    """The name of the driver that may be called `name`."""
+    return ALIASES.get(kind, {}).get(name, name)
 
 
 class LineUp(NamedTuple):
@@ -141,13 +146,12 @@ class Host:
         return measured.read(measured.usual_path())
 
     def _wish(self, kind: str, forced: str | None) -> tuple[str | None, str]:
-        aliases = ALIASES.get(kind, {})
         if forced is not None and forced != AUTO:
-            return aliases.get(forced, forced), ""
+            return canonical(kind, forced), ""
         if forced is None and self.settings.knows(kind):
             name = str(self.settings[kind])
             if name != AUTO:
-                return aliases.get(name, name), f" ({self.settings.origin(kind)})"
+                return canonical(kind, name), f" ({self.settings.origin(kind)})"
         return None, ""
 
     def _named(self, kind: str, name: str, origin: str) -> Candidate:
@@ -201,24 +205,21 @@ class Host:
 
     # -- what there is ------------------------------------------------------------------------------------------------------
 
-    def catalogue(self) -> list[PluginInfo]:
-        """Every plugin and its state, by kind.
+    def catalogue(self, kinds: Collection[str] = KINDS) -> list[PluginInfo]:
+        """Every plugin of these kinds and its state, by kind.
 
         Drivers are probed. Dissectors and hooks, which may be heavy to import, are looked at without importing them: all
         that nothing is wrong with are in use, so they are `chosen`.
         """
         lines: list[PluginInfo] = []
-        for kind in DRIVER_KINDS:
-            lines += self._driver_lines(kind)
-        for kind in (DISSECT, HOOKS):
-            lines += self._plugin_lines(kind)
+        for kind in kinds:
+            lines += self._driver_lines(kind) if kind in DRIVER_KINDS else self._plugin_lines(kind)
         there = {(line.kind, line.name) for line in lines}
         for known in FIRST_PARTY:
-            if (known.kind, known.name) not in there:
+            if known.kind in kinds and (known.kind, known.name) not in there:
                 why = f"{known.gives}: pip install {known.distribution}"
                 lines.append(PluginInfo(known.kind, known.name, known.distribution, "", None, ABSENT, why))
-        order = (*DRIVER_KINDS, DISSECT, HOOKS)
-        return sorted(lines, key=lambda line: order.index(line.kind))
+        return sorted(lines, key=lambda line: KINDS.index(line.kind))
 
     def _driver_lines(self, kind: str) -> list[PluginInfo]:
         found, why = self._ordered(kind)

@@ -110,4 +110,8 @@ def write(path: Path, new: Sequence[Measurement]) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:  # 0600, seen whole or not at all
         json.dump(tree, file, indent=1)
-    os.replace(file.name, path)
+    try:
+        os.replace(file.name, path)
+    except OSError:
+        os.unlink(file.name)
+        raise
