@@ -21,7 +21,7 @@ from lippycat_core.host.measured import Measurement
 from lippycat_core.host.ranking import BROKEN, CHOSEN, FIT, Candidate
 from lippycat_core.host.settings import load_settings
 from lippycat_core.matching.fallback import reason_of
-from lippycat_core.matching.measure import SIZES, WORKS, Sample, measure, near, stretches
+from lippycat_core.matching.measure import KINDS, SIZES, WORKS, Sample, measure, messages, near, stretches
 
 COLUMNS = ("name", "distribution", "state", "priority", "device", "memory", "measured", "reason")
 FIGURES = ("rows", "backend", "ns/packet", "packets/s", "batches/s", "fastest")
@@ -61,8 +61,9 @@ def list_backends(match: Match, *, bench_s: float | None, as_json: bool, config:
     rows = host.settings["gpu.batch_size"]
     right = ("priority", "memory")
     print_table(COLUMNS, [_cells(line, rows) for line in lines], right=right, styles={"state": STATE_STYLES})
-    if bench_s is not None:
-        _show_figures({line.info.name: line.measurement for line in lines if line.measurement is not None})
+    found = {line.info.name: line.measurement for line in lines if line.measurement is not None}
+    if bench_s is not None and found:
+        _show_figures(found)
     return code
 
 
@@ -178,6 +179,7 @@ def _speeds(rows: int, ns: float) -> dict[str, float]:
 
 
 def _show_figures(found: dict[str, Measurement]) -> None:
+    print(f"\nSIP messages of {sum(map(len, messages())) // KINDS} bytes on average, transfers included, best of several rounds")
     for work in WORKS:
         curves = {name: dict(one.ns[work.name]) for name, one in found.items() if work.name in one.ns}
         best = stretches(curves)

@@ -97,7 +97,6 @@ class Sample:
         self._off: I32 = (np.arange(times, dtype=np.int32)[:, None] * len(once) + begins).astype(np.int32).ravel()
         self._times = times
         self._made = len(made)
-        self.mean_bytes = round(len(once) / len(made))
         self._right = {work.name: self._answer(work, reference) for work in WORKS}
 
     def spans(self, rows: int) -> Spans:
@@ -157,22 +156,20 @@ def _curve(
     tool: Matcher | Extractor, work: Work, sample: Sample, left_ns: int, sizes: Sequence[int], clock_ns: Callable[[], int]
 ) -> tuple[Curve, str]:
     curve: Curve = {}
-    _round(tool, sample.spans(sizes[0]), clock_ns)  # what is compiled or laid out at the first call
+    _round(tool, sample.spans(sizes[0]), clock_ns)  # what is compiled at the first call
     for number, rows in enumerate(sizes):
-        if curve and curve[sizes[number - 1]] * rows * LEAST_ROUNDS > left_ns:
+        if curve and curve[sizes[number - 1]] * rows * (1 + LEAST_ROUNDS) > left_ns:
             break
         spans = sample.spans(rows)
         share = left_ns // (len(sizes) - number)
-        best = spent = 0
-        for _ in range(MOST_ROUNDS):
-            took, answer = _round(tool, spans, clock_ns)
-            if not spent and not sample.right(work, rows, answer):
-                return {}, f"{work.title}, {rows:,} at once"
-            best = min(best or took, took)
-            spent += took
-            if spent >= share:
-                break
-        curve[rows] = max(best, 1) / rows
+        spent, answer = _round(tool, spans, clock_ns)  # not a figure: it makes room for a batch of that size
+        if not sample.right(work, rows, answer):
+            return {}, f"{work.title}, {rows:,} at once"
+        took: list[int] = []
+        while len(took) < LEAST_ROUNDS or (len(took) < MOST_ROUNDS and spent < share):
+            took.append(_round(tool, spans, clock_ns)[0])
+            spent += took[-1]
+        curve[rows] = max(min(took), 1) / rows
         left_ns -= spent
     return curve, ""
 
