@@ -27,9 +27,6 @@ from lippycat_core.matching.measure import KINDS, WORKS, Sample, measure, messag
 COLUMNS = ("name", "distribution", "state", "priority", "device", "memory", "measured", "reason")
 FIGURES = ("rows", "backend", "ns/packet", "packets/s", "batches/s", "fastest")
 
-LARGE = 1 << 40
-"""The input that a backend is told to get ready for where it is measured."""
-
 
 @dataclasses.dataclass
 class Line:
@@ -107,7 +104,7 @@ def _bench(line: Line, candidate: Candidate, host: Host, sample: Sample, seconds
     line.measurement = None
     _progress(f"measuring {name} ...")
     try:
-        backend = opened(candidate.provider, host, LARGE, SIZES[-1])
+        backend = opened(candidate.provider, host, None, SIZES[-1], wait=True)
         line.device, line.memory = backend.device, backend.memory
         figures = measure(backend, sample, seconds)
         backend.close()
