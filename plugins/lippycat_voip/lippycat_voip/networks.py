@@ -27,6 +27,8 @@ class Networks:
         by_length: dict[int, list[int]] = {}
         for text in texts:
             try:
+                if "%" in text:
+                    raise ValueError("a zone is in no packet")
                 network = ip_network(text, strict=False)
             except ValueError:
                 raise FilterError(

@@ -100,7 +100,8 @@ def _worldwide(pieces: list[int], dialling: Dialling) -> list[Pattern]:
     """The E.164 number of one that begins with a prefix, as nothing or one pattern."""
     for prefix in dialling.international:
         if len(pieces) > len(prefix) and pieces[: len(prefix)] == list(prefix.encode()):
-            return [_pattern(pieces[len(prefix) :])]
+            rest = pieces[len(prefix) :]
+            return [_pattern(rest)] if any(piece != ANY for piece in rest) else []  # 00* is not every number
     national = list(dialling.national.encode())
     if dialling.country and len(pieces) > len(national) and pieces[: len(national)] == national and pieces[0] != ANY:
         return [_pattern([*dialling.country.encode(), *pieces[len(national) :]])]

@@ -132,7 +132,7 @@ def uri_text(uri: bytes) -> bytes | None:
         return None
     scheme, rest = found
     if scheme == b"tel":
-        return b"tel:" + _normal(rest.partition(b";")[0]).translate(None, b"-.()")
+        return b"tel:" + _normal(rest.partition(b";")[0]).translate(None, b"-.()").lower()
     user, at, host = rest.rpartition(b"@")
     host = re.split(rb"[;?]", host)[0]
     return scheme + b":" + _normal(user) + at + (host.lower() if at or scheme in (b"sip", b"sips") else _normal(host))

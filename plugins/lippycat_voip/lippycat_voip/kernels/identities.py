@@ -84,7 +84,8 @@ def identities(
 
     A user: escapes resolved (RFC 3261, 19.1.1); of a tel URI its number, and also without visual separators. A number: its
     digits as written, and those of the E.164 number that they stand for where that is known, without `+`. A URI: without
-    parameters, scheme and host in lower case, escapes only where they are needed, numbers of tel without separators.
+    parameters, scheme, host and tel's number in lower case, escapes only where they are needed, that number without
+    separators.
     """
     used = 0
     n_users = 0
@@ -158,7 +159,7 @@ def copy_uri(slab: U8, begin: int, colon: int, at: int, end: int, kind: int, out
     """Scheme, user and host, without parameters, in the form in which URIs are compared."""
     to = copy_lower(slab, begin, colon + 1, out, to)
     if kind == TEL:
-        number = copy_normal(slab, colon + 1, end, out, to)
+        number = copy_lower(out, to, copy_normal(slab, colon + 1, end, out, to), out, to)
         return copy_unseparated(out, to, number, out, to)
     if at >= 0:
         return copy_lower(slab, at, end, out, copy_normal(slab, colon + 1, at, out, to))
