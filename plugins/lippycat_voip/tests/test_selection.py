@@ -20,7 +20,7 @@ _HIDDEN = "from=<sip:anonymous@anonymous.invalid>"
 CALLS = f"""
 0   A>B INVITE cid=plain from=<sip:alice@example.org> to=<sip:bob@example.net> uri=sip:bob@pbx.example.net;user=phone sdp=A:10000
 1   B>A 200    cid=plain from=<sip:alice@example.org> to=<sip:bob@example.net> tag=b sdp=B:20000
-10  A>B INVITE cid=world@h from=<sip:+49301234@Trunk.Example.ORG> to=<tel:+49-(40)-5678> uri=tel:+49405678 sdp=A:1;pt=96/opus/48000
+10 A>B INVITE cid=world@h from=<sip:+49301234@Trunk.Example.ORG> to=<tel:+49-(40)-5678> uri=tel:+49405678 sdp=A:1;pt=96/opus/48000
 20  C>B INVITE cid=dialled@h from=<sip:030.1234@pbx> to=<sip:0049405678@pbx;user=phone> uri=sip:0049405678@pbx sdp=C:1;pt=18/x
 30  D>E INVITE cid=asserted {_HIDDEN} to=<sip:7042@pbx> uri=sip:7042@pbx {_PAI}<sip:carol@x>,_<tel:+15550100>
 31  D>E INVITE cid=two-lines {_HIDDEN} to=<sip:7043@pbx> uri=sip:7043@pbx {_PAI}<sip:x@x> {_PAI}<sip:dave@x>
