@@ -11,7 +11,10 @@ from conversations import Conversation, run
 
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.errors import FilterError, InputError
-from lippycat_voip.columns import PRACK
+from lippycat_core.kernelset import KernelSet
+from lippycat_core.testing.packets import Record, ethernet, udp, write_pcap
+from lippycat_core.testing.runs import run as whole_run
+from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import BY_CODEC, BY_HOST, BY_USER, Filters, Selection
 
@@ -265,6 +268,38 @@ def test_a_hundred_thousand_names(tmp_path: Path) -> None:
     assert loaded - began < 2, "about half a second where nothing else runs"
 
 
+def capture(path: Path, messages: list[bytes]) -> Path:
+    packets = [ethernet(udp("192.0.2.1", 5060, "192.0.2.2", 5060, data)) for data in messages]
+    return write_pcap(path, [Record(number * 1_000_000, packet) for number, packet in enumerate(packets)])
+
+
+def invite(number: int, header: str) -> bytes:
+    return (
+        f"INVITE sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK{number}\r\nFrom: <sip:u{number}@h>;tag=1\r\n"
+        f"To: <sip:x@y>\r\nCall-ID: {number}\r\nCSeq: 1 INVITE\r\n{header}\r\n\r\n"
+    ).encode()
+
+
+def test_more_messages_than_are_parsed_at_once(tmp_path: Path, kernels: KernelSet) -> None:
+    path = capture(tmp_path / "many.pcap", [invite(number, "Subject: x") for number in range(1300)])
+    filters = Filters(sip_users=["u0,u511,u512,u1299"], call_ids=["*1*", "*"], hosts=["192.0.2.2"])
+    found = whole_run(path, VoipDissector(VoipOptions(filters=filters)), kernels=kernels)
+    assert [record["call_id"] for record in found.named("call")] == ["0", "511", "512", "1299"]
+
+
+def test_messages_full_of_long_addresses(tmp_path: Path, kernels: KernelSet) -> None:
+    """Their texts do not fit the slab at once; the last address of each is found all the same."""
+    identities = "P-Asserted-Identity: " + ",".join(f"<sip:{n}{'%41' * 100}@{'h' * 500}>" for n in range(7))
+    messages = [invite(number, f"{identities},<sip:last{number}@h>") for number in range(60)]
+    path = capture(tmp_path / "long.pcap", messages)
+    filters = Filters(sip_users=["last7,last59,6" + "A" * 100], uris=["*@h"])
+    found = whole_run(path, VoipDissector(VoipOptions(filters=filters)), kernels=kernels)
+    assert len(found.named("call")) == 60
+    filters = Filters(sip_users=["last7,last59"], uris=["sip:6" + "A" * 100 + "@" + "H" * 500])
+    found = whole_run(path, VoipDissector(VoipOptions(filters=filters)), kernels=kernels)
+    assert [record["call_id"] for record in found.named("call")] == ["7", "59"]
+
+
 def test_patterns_are_given_back() -> None:
     closed: list[str] = []
 
@@ -276,6 +311,6 @@ def test_patterns_are_given_back() -> None:
             matcher.close = lambda: closed.append("matcher")  # type: ignore[method-assign]
             return matcher
 
-    selection = Selection(Filters(sip_users=["a"], call_ids=["b"]), Backend(), most_messages=PRACK)  # type: ignore[arg-type]
+    selection = Selection(Filters(sip_users=["a"], call_ids=["b"]), Backend(), most_messages=1)  # type: ignore[arg-type]
     selection.close()
     assert closed == ["matcher", "matcher"]
