@@ -135,4 +135,4 @@ def uri_text(uri: bytes) -> bytes | None:
         return b"tel:" + _normal(rest.partition(b";")[0]).translate(None, b"-.()").lower()
     user, at, host = rest.rpartition(b"@")
     host = re.split(rb"[;?]", host)[0]
-    return scheme + b":" + _normal(user) + at + (host.lower() if at or scheme in (b"sip", b"sips") else _normal(host))
+    return scheme + b":" + _normal(user) + at + (_normal(host).lower() if at or scheme in (b"sip", b"sips") else _normal(host))

@@ -15,6 +15,7 @@ from lippycat_voip.columns import AD_LEN, AD_MESSAGE, AD_OFF, AD_WIDTH
 from lippycat_voip.kernels.text import COLON, SEMICOLON, SP, starts
 from lippycat_voip.kernels.uris import (
     AT,
+    OTHER,
     PLUS,
     SEPARATORS,
     SIP,
@@ -158,12 +159,13 @@ def identities(
 def copy_uri(slab: U8, begin: int, colon: int, at: int, end: int, kind: int, out: U8, to: int) -> int:
     """Scheme, user and host, without parameters, in the form in which URIs are compared."""
     to = copy_lower(slab, begin, colon + 1, out, to)
-    if kind == TEL:
-        number = copy_lower(out, to, copy_normal(slab, colon + 1, end, out, to), out, to)
-        return copy_unseparated(out, to, number, out, to)
+    folds = colon + 1 if kind != OTHER else end  # from where on case does not count
     if at >= 0:
-        return copy_lower(slab, at, end, out, copy_normal(slab, colon + 1, at, out, to))
-    return copy_lower(slab, colon + 1, end, out, to) if kind == SIP else copy_normal(slab, colon + 1, end, out, to)
+        folds = at
+    to = copy_normal(slab, colon + 1, folds, out, to)
+    stop = copy_normal(slab, folds, end, out, to)
+    copy_lower(out, to, stop, out, to)
+    return copy_unseparated(out, to, stop, out, to) if kind == TEL else stop
 
 
 def copy_number(slab: U8, begin: int, end: int, out: U8, at: int) -> tuple[bool, int]:
