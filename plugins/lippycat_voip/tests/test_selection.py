@@ -38,8 +38,8 @@ def wanted(text: str = CALLS, **options: Any) -> list[object]:
     found = run(text, **options)
     calls = [call_id for name, call_id in found.order if name != "stream"]
     assert len(calls) == len(set(calls))
-    messages = found.table.summary()["sip"]["messages"]  # type: ignore[index]
-    assert found.table.wanted() in (None, messages)
+    sip: Any = found.table.summary()["sip"]
+    assert found.table.wanted() in (None, sip["messages"])
     return [call_id for call_id in ALL if call_id in calls]
 
 
@@ -307,10 +307,11 @@ def test_patterns_are_given_back() -> None:
         name, device, memory = "watched", "1 core", None
 
         def compile(self, patterns: Any) -> Any:
-            matcher = PureProvider().open().compile(patterns)
-            matcher.close = lambda: closed.append("matcher")  # type: ignore[method-assign]
+            matcher: Any = PureProvider().open().compile(patterns)
+            matcher.close = lambda: closed.append("matcher")
             return matcher
 
-    selection = Selection(Filters(sip_users=["a"], call_ids=["b"]), Backend(), most_messages=1)  # type: ignore[arg-type]
+    backend: Any = Backend()
+    selection = Selection(Filters(sip_users=["a"], call_ids=["b"]), backend, most_messages=1)
     selection.close()
     assert closed == ["matcher", "matcher"]
