@@ -10,7 +10,7 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "docs", "core_only", "tests"]
+nox.options.sessions = ["lint", "types", "docs", "core_only", "tests", "bounds"]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
@@ -44,7 +44,7 @@ def bounds(session: nox.Session) -> None:
     install_all(session)
     cache = session.create_tmp()
     env = {**COMPILED, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache, "LIPPYCAT_CACHE_DIR": cache}
-    session.run("pytest", "tests/kernels", "plugins/lippycat_voip/tests", "-k", "simd", *session.posargs, env=env)
+    session.run("pytest", "tests/kernels", "tests/matching", "plugins", "-k", "simd", *session.posargs, env=env)
 
 
 @nox.session

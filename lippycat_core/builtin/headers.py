@@ -15,10 +15,12 @@ from lippycat_core.errors import ContractError
 from lippycat_core.interfaces.match import IN_FLIGHT, Fields, Spans
 from lippycat_core.matching.limits import check_names
 
+PADDING = b"\r\n"
+"""What is passed over in front of everything (RFC 3261, 7.5)."""
+
 SPACE = b" \t\r\n"
 """What is not part of a value at its ends: white space, and the line ends of folded lines."""
 
-_EMPTY_LINES = re.compile(rb"(?:\r*\n)*")
 _EMPTY_LINE = re.compile(rb"^\r*\n", re.MULTILINE)  # some senders write CR CR LF
 _FIELD_END = re.compile(rb"\n(?![ \t])")
 
@@ -52,15 +54,15 @@ class PureExtractor:
     def close(self) -> None:
         """There is nothing to give back."""
 
-    def _value(self, text: bytes) -> tuple[int, int]:
-        padding = _EMPTY_LINES.match(text)
-        begin = padding.end() if padding else 0
-        empty = _EMPTY_LINE.search(text, begin)
+    def _value(self, message: bytes) -> tuple[int, int]:
+        text = message.lstrip(PADDING)
+        empty = _EMPTY_LINE.search(text)
         end = empty.start() if empty else len(text)
-        named = self._named.search(text, begin, end)
+        named = self._named.search(text, 0, end)
         if named is None:
             return -1, -1
         last = _FIELD_END.search(text, named.end(), end)
-        value = text[named.end() : last.start() if last else end].rstrip(SPACE)
+        value = text[named.end() : last.start() if last else end]
         shorn = value.lstrip(SPACE)
-        return named.end() + len(value) - len(shorn), len(shorn)
+        begin = len(message) - len(text) + named.end() + len(value) - len(shorn)
+        return begin, len(shorn.rstrip(SPACE))
