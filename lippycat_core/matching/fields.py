@@ -38,6 +38,8 @@ class FieldFinder:
     def bare(self, spans: Spans) -> None:
         """Run the kernel and leave what it found where it is: for who measures what the rest costs."""
         columns = spans.slab, spans.off, spans.length
+        if len(spans.off) > len(self._place):
+            self._make_room(len(spans.off))
         self._find(*columns, 0, len(spans.off), *self._names, self._place_view, self._size_view)
 
     def find(self, spans: Spans, begin: int, end: int) -> Fields:
