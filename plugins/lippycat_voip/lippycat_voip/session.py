@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import cast
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
+from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Input, Output, Run
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
+from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.settings import VoipSettings
 
@@ -30,17 +32,22 @@ def analyse(
     sip_user_file: str | None,
     messages: bool,
     call_id: str | None,
+    write_file: str | None,
     rtp_heuristic: bool | None,
 ) -> int:
     """Run `lc sniff voip` and return its exit code."""
     if any(not name.strip() for value in sip_user for name in value.split(",")):
         raise UsageError("--sip-user: an empty user name, which would mean nobody or everybody: write names as in alice,+4930*")
+    listed = write_file != "-"
+    if not listed and (output.format is not None or messages):
+        option = "--messages" if messages else "--format"
+        raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
     setup = Setup("sniff voip", source, run, flags)
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     options = VoipOptions(
-        messages=messages or (as_text and call_id is not None),
+        messages=messages or (listed and as_text and call_id is not None),
         call_id=call_id,
         sip_users=settings.sip_user,
         sip_user_file=sip_user_file,
@@ -48,9 +55,18 @@ def analyse(
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
         match=_match_backend(setup) if settings.sip_user or sip_user_file is not None else None,
+        packets=write_file is not None,
+        bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
-    sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
-    result = setup.analyse([VoipDissector(options)], [sink])
+    dissector = VoipDissector(options)
+    sinks: list[Sink] = []
+    if listed:
+        sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
+    if write_file is not None:
+        sinks.append(dissector.packets(setup.pcap_writer(write_file)))
+    result = setup.analyse([dissector], sinks)
+    if not listed and not run.quiet:
+        print(accounting_line(result.outcome.summary), file=sys.stderr)
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
         say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()
