@@ -207,8 +207,11 @@ class CallBuffer:
         self._dialogs[dialog.serial] = self.new(DIALOG, dialog.serial, dialog.record, dialog.started_now_ns)
 
     def want(self, dialog: Dialog) -> None:
-        """The dialog has become wanted."""
+        """The dialog becomes wanted."""
         owner = self._dialogs.get(dialog.serial)
+        if owner is None and self.packets is not None:
+            self.packets.catch_up(self._record)  # what came before stays passed over
+        dialog.wanted = True
         if owner is not None:
             self.decide(owner, WANTED)
         if self.packets is not None:

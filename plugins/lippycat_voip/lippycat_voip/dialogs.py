@@ -465,9 +465,9 @@ class DialogTable:
 
     def _want(self, dialog: Dialog) -> None:
         """The dialog is wanted from its first message on, as far as that still waits."""
-        dialog.wanted = True
         if self._buffer is not None:
             self._buffer.want(dialog)
+        dialog.wanted = True
 
     def rtcp(self, src: Endpoint, dst: Endpoint) -> None:
         """An RTCP datagram; needed only where `filtering`: it belongs to what its call belongs to."""

@@ -17,7 +17,7 @@ from lippycat_core.batch import Batch
 from lippycat_core.columns import DECODED, FRAGMENT, I32
 from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.kernelset import KernelSet
-from lippycat_voip.callbuffer import LOOSE, NOBODY, PASSED_OVER, STREAM, TAKEN, CallBuffer, Owner
+from lippycat_voip.callbuffer import LOOSE, NOBODY, PASSED_OVER, PATIENCE_NS, STREAM, TAKEN, CallBuffer, Owner
 from lippycat_voip.calls import Dialog
 from lippycat_voip.columns import K_STUN, K_ZRTP
 from lippycat_voip.framer import Direction
@@ -77,7 +77,12 @@ class Follower:
         buffer = self._buffer
         nbytes = int(batch.frame.caplen[begin:end].sum()) + 64 * (end - begin)
         dialogs = end - begin + sum(run.length for run in segment.runs) // SHORTEST
-        self._exact = self.held.nbytes + nbytes > buffer.bounds.nbytes or buffer.undecided + dialogs > buffer.bounds.calls
+        span_ns = int(batch.route.now_ns[end - 1]) - int(batch.route.now_ns[begin])
+        self._exact = (
+            self.held.nbytes + nbytes > buffer.bounds.nbytes
+            or buffer.undecided + dialogs > buffer.bounds.calls
+            or span_ns > min(PATIENCE_NS, buffer.bounds.age_ns)
+        )
         kinds = batch.route.kind[begin:end]
         self._others.extend((begin + np.flatnonzero((kinds >= base + K_STUN) & (kinds <= base + K_ZRTP))).tolist())
         if batch.may_have_fragments:
