@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -11,7 +12,7 @@ import pytest
 from calls_on_the_wire import Wire, packets_of, write, written
 from conversations import sip
 
-from lippycat_core.kernelset import KernelSet
+from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.testing.runs import run
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 
@@ -86,14 +87,12 @@ class Plan:
         if random.random() < 0.4:
             rtp(media, other, 0)  # in front of everything
         send(0, "INVITE", a, b, sdp=media)
-        if random.random() < 0.5:
+        if match == 1 or random.random() < 0.5:
             send(1, "100", b, a)
         if random.random() < 0.5:
             send(2, "183", b, a, tag="b", sdp=other)
         elif match == 2:
             send(2, "180", b, a, tag="b")
-        if match == 1 and not any(MATCH.encode() in packet for _, packet in self.wire.sent):
-            send(1, "180", b, a, tag="b")
         if random.random() < 0.5:
             rtp(other, media, 2)
         if answer == 200:
@@ -169,6 +168,25 @@ def test_compiled_kernels_write_the_same(tmp_path: Path, kernels: KernelSet) -> 
 KEPT = ("state", "code", "messages", "copies", "retransmissions", "from", "to", "setup_ms", "duration_ms")
 
 
+LARGE = 3000
+"""Packets above which a capture is left to the compiled kernels: interpreted it takes a minute."""
+
+
+@pytest.fixture
+def fit_capture(truth_capture: Path, kernels: KernelSet) -> Path:
+    """A capture that the kernels at hand are up to."""
+    packets = json.loads(Path(f"{truth_capture}.truth.json").read_text())["capture"]["packets"]
+    if isinstance(kernels, Interpreted) and packets > LARGE:
+        pytest.skip(f"{packets} packets are left to the compiled kernels")
+    return truth_capture
+
+
+def shown(record: Mapping[str, object]) -> dict[str, object]:
+    """What the call's own packets decide. Without those of others the packet clock may not see that nobody answers."""
+    fields = {name: record[name] for name in KEPT if name in record}
+    return {**fields, "state": "trying"} if fields["state"] == "unanswered" else fields
+
+
 def calls_of(records: Any) -> dict[object, tuple[Mapping[str, object], list[object]]]:
     """Each call's fields that its packets alone decide, and its streams' numbers, by Call-ID."""
     streams: dict[object, list[object]] = {}
@@ -177,26 +195,26 @@ def calls_of(records: Any) -> dict[object, tuple[Mapping[str, object], list[obje
             for call_id in record["call_ids"]:
                 streams.setdefault(call_id, []).append((record["ssrc"], record["packets"], record["duplicates"], record["srtp"]))
     return {
-        record["call_id"]: ({name: record[name] for name in KEPT if name in record}, streams.get(record["call_id"], []))
+        record["call_id"]: (shown(record), streams.get(record["call_id"], []))
         for record in records
         if record["record"] in ("call", "dialog")
     }
 
 
-def test_a_capture_written_and_read_again_has_the_same_calls(truth_capture: Path, tmp_path: Path, kernels: KernelSet) -> None:
+def test_a_capture_written_and_read_again_has_the_same_calls(fit_capture: Path, tmp_path: Path, kernels: KernelSet) -> None:
     out = tmp_path / "out.pcapng"
-    before = write(truth_capture, out, kernels=kernels)
+    before = write(fit_capture, out, kernels=kernels)
     after = run(out, VoipDissector(), kernels=kernels)
     assert calls_of(after.records) == calls_of(before.records)
-    kept, all_packets = packets_of(out), packets_of(truth_capture)
+    kept, all_packets = packets_of(out), packets_of(fit_capture)
     rest = iter(all_packets)
     assert all(packet in rest for packet in kept)  # a subsequence
 
 
-def test_each_call_of_a_capture_written_alone(truth_capture: Path, tmp_path: Path, kernels: KernelSet) -> None:
-    whole = calls_of(run(truth_capture, VoipDissector(), kernels=kernels).records)
+def test_each_call_of_a_capture_written_alone(fit_capture: Path, tmp_path: Path, kernels: KernelSet) -> None:
+    whole = calls_of(run(fit_capture, VoipDissector(), kernels=kernels).records)
     for number, call_id in enumerate(list(whole)[:40]):
         out = tmp_path / f"{number}.pcapng"
-        write(truth_capture, out, kernels=kernels, call_id=str(call_id))
+        write(fit_capture, out, kernels=kernels, call_id=str(call_id))
         alone = run(out, VoipDissector(VoipOptions(call_id=str(call_id))), kernels=kernels).records
         assert calls_of(alone) == {call_id: whole[call_id]}, call_id
