@@ -87,7 +87,8 @@ class Packets(Protocol):
 class CallBuffer:
     """The owners of a run. `evicted` counts what was given up for want of room: packets and messages.
 
-    `verdicts` and `entries` (packets that wait, by owner) are what kernels read; `version` changes with the arrays.
+    `verdicts`, `entries` (packets that wait, by owner) and `weights` (their bytes) are what kernels read; `version` changes
+    with the arrays.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -98,6 +99,7 @@ class CallBuffer:
         self.version = 0
         self.verdicts: I32 = np.zeros(FIRST_OWNERS, np.int32)
         self.entries: I64 = np.zeros(FIRST_OWNERS, np.int64)
+        self.weights: I64 = np.zeros(FIRST_OWNERS, np.int64)
         self._owners: list[Owner | None] = [NOBODY, PASSED_OVER, TAKEN]
         self.verdicts[: len(self._owners)] = (UNWANTED, UNWANTED, WANTED)
         self._free: list[int] = []
@@ -125,6 +127,7 @@ class CallBuffer:
             if len(self._owners) > len(self.verdicts):
                 self.verdicts = np.concatenate((self.verdicts, np.zeros_like(self.verdicts)))
                 self.entries = np.concatenate((self.entries, np.zeros_like(self.entries)))
+                self.weights = np.concatenate((self.weights, np.zeros_like(self.weights)))
                 self.version += 1
         self.verdicts[owner.id] = UNDECIDED
         self._made += 1
@@ -167,7 +170,7 @@ class CallBuffer:
             self.undecided -= 1
         if owner.kind == DIALOG:
             del self._dialogs[owner.key]
-        elif self.packets is not None:
+        if self.packets is not None:
             self.packets.decided(owner)
         self._retired.append(owner)
         for parent in owner.parents:

@@ -324,9 +324,11 @@ class Follower:
 
     def decided(self, owner: Owner) -> None:
         """See `callbuffer.Packets`."""
+        if owner.verdict == UNWANTED:
+            self.held.forsake(owner.id)
         if owner.kind == LOOSE:
             self._loose.pop(owner.key, None)
-        elif int(self._slots[owner.key]) == owner.id:
+        elif owner.kind == STREAM and int(self._slots[owner.key]) == owner.id:
             self._slots[owner.key] = (TAKEN if owner.verdict == WANTED else PASSED_OVER).id
 
 

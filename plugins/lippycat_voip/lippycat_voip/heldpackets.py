@@ -21,6 +21,9 @@ from lippycat_voip.kernels import hold
 
 CHUNK_BYTES, CHUNK_ROWS = DEFAULT_BYTES, DEFAULT_ROWS
 
+SPARE_BYTES = 8 << 20
+"""Chunks may take so much more than twice what waits in them; beyond, what is not wanted is let go of."""
+
 
 class _Chunk:
     """Packets in the order of the input. Up to `written` they went out, up to `settled` they are decided."""
@@ -47,7 +50,7 @@ class _Chunk:
 class HeldPackets:
     """`owners` has the owner's number of each row of the batch at hand; `admit` takes rows in order, `write` writes."""
 
-    kernels: ClassVar[tuple[Kernel, ...]] = (hold.spread, hold.admit, hold.settle, hold.store)
+    kernels: ClassVar[tuple[Kernel, ...]] = (hold.spread, hold.admit, hold.settle, hold.bury, hold.store)
 
     def __init__(self, buffer: CallBuffer) -> None:
         self._buffer = buffer
@@ -65,7 +68,8 @@ class HeldPackets:
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels (between two batches)."""
         self._kernels = kernels
-        self._admit, self._settle, self._store = kernels[hold.admit], kernels[hold.settle], kernels[hold.store]
+        self._admit, self._settle = kernels[hold.admit], kernels[hold.settle]
+        self._bury, self._store = kernels[hold.bury], kernels[hold.store]
         for chunk in self._chunks:
             chunk.bind(kernels)
         self._view()
@@ -73,12 +77,12 @@ class HeldPackets:
     def _view(self) -> None:
         view, buffer = self._kernels.view, self._buffer
         self.owners_view, self._marks_view, self._state_view = view(self.owners), view(self._marks), view(self._state)
-        self._verdicts, self._entries = view(buffer.verdicts), view(buffer.entries)
+        self._verdicts, self._entries, self._weights = view(buffer.verdicts), view(buffer.entries), view(buffer.weights)
         self._version = buffer.version
 
     @property
     def nbytes(self) -> int:
-        """What the packets that wait take."""
+        """What the packets take that wait and are not unwanted."""
         return int(self._state[hold.W_BYTES])
 
     def load(self, batch: Batch, begin: int, end: int) -> None:
@@ -100,6 +104,7 @@ class HeldPackets:
                 self.owners_view,
                 self._verdicts,
                 self._entries,
+                self._weights,
                 self._marks_view,
                 self._state_view,
                 self._admitted,
@@ -140,7 +145,12 @@ class HeldPackets:
             self._settled = self._run(frame, owners, marks, self._settled, self._admitted)
 
     def _run(self, frame: Frame, owners: I32, marks: I32, begin: int, end: int) -> int:
-        return self._settle(owners, self._verdicts, self._entries, marks, frame, self._state_view, begin, end)
+        return self._settle(owners, self._verdicts, self._entries, self._weights, marks, frame, self._state_view, begin, end)
+
+    def forsake(self, owner: int) -> None:
+        """The owner's packets are not wanted: they count no more, and go when their turn comes, or room is made."""
+        self._state[hold.W_BYTES] -= self._buffer.weights[owner]
+        self._buffer.weights[owner] = 0
 
     def _head(self) -> int:
         """The owner of the first packet that waits; everything in front of it is settled."""
@@ -161,33 +171,33 @@ class HeldPackets:
         if batch is None:
             return
         writer.records(batch.kernels, batch.views.slab, batch.views.frame, self._marks_view, 0, self._settled)
-        row = self._settled
-        while (row := self._keep(batch, row)) < self._admitted:
-            self._chunks.append(_Chunk(self._kernels))
+        if self._state[hold.W_WAITING]:
+            views = batch.views
+            self._keep(views.slab, views.frame, self.owners_view, self._marks_view, self._settled, self._admitted)
+            if len(self._chunks) * CHUNK_BYTES > 2 * self.nbytes + SPARE_BYTES:
+                self._compact()
         self._admitted = self._settled = 0
         self._buffer.recycle()
 
-    def _keep(self, batch: Batch, row: int) -> int:
-        """Copy what waits from `row` on into the last chunk, as far as there is room; the row that it ended at."""
-        if not self._chunks:
-            if not self._state[hold.W_WAITING]:
-                return self._admitted
+    def _keep(self, slab: U8, frame: Frame, owners: I32, marks: I32, row: int, end: int) -> None:
+        """Copy rows from `row` up to `end` that wait behind what the last chunk holds, and into further ones."""
+        while True:
+            if self._chunks:
+                chunk = self._chunks[-1]
+                self._state[hold.W_ROWS], self._state[hold.W_POS] = chunk.rows, chunk.used
+                row = self._store(slab, frame, owners, marks, row, end, *chunk.views, self._state_view)
+                chunk.rows, chunk.used = int(self._state[hold.W_ROWS]), int(self._state[hold.W_POS])
+                if row == end:
+                    return
             self._chunks.append(_Chunk(self._kernels))
-        chunk = self._chunks[-1]
-        self._state[hold.W_ROWS], self._state[hold.W_POS] = chunk.rows, chunk.used
-        views = batch.views
-        row = self._store(
-            views.slab,
-            views.frame,
-            self.owners_view,
-            self._marks_view,
-            row,
-            self._admitted,
-            *chunk.views,
-            self._state_view,
-        )
-        chunk.rows, chunk.used = int(self._state[hold.W_ROWS]), int(self._state[hold.W_POS])
-        return row
+
+    def _compact(self) -> None:
+        """Let go of packets behind the head that are not wanted."""
+        chunks, self._chunks = self._chunks, []
+        for chunk in chunks:
+            slab, frame, owners, marks = chunk.views
+            self._bury(owners, self._verdicts, self._entries, marks, self._state_view, chunk.settled, chunk.rows)
+            self._keep(slab, frame, owners, marks, chunk.settled, chunk.rows)
 
 
 class CallPackets:

@@ -23,7 +23,7 @@ ROW_COST = 32
 
 # -- state: int64 ----------------------------------------------------------------------------------------------------
 W_WAITING = 0  # packets that wait, in chunks and in the batch
-W_BYTES = 1  # what they take
+W_BYTES = 1  # what those of them take that are not unwanted
 W_STOP = 2  # why `admit` ended
 W_POS = 3  # bytes of the chunk at hand that are used
 W_ROWS = 4  # rows of it that are used
@@ -54,6 +54,7 @@ def admit(
     owners: I32,
     verdicts: I32,
     entries: I64,
+    weights: I64,
     marks: I32,
     state: I64,
     row: int,
@@ -61,8 +62,8 @@ def admit(
     deadline_ns: int,
     most_bytes: int,
 ) -> int:
-    """Mark rows from `row` up to `end`: OUT where nothing waits in front, WAITS (one more of its owner's `entries`), LEFT_OUT.
-    Returns the row that it ended at; `state[W_STOP]` says why."""
+    """Mark rows from `row` up to `end`: OUT where nothing waits in front, WAITS (one more of its owner's `entries`, so many bytes
+    more of its `weights`), LEFT_OUT. Returns the row that it ended at; `state[W_STOP]` says why."""
     stop = DONE
     while row < end:
         if route.now_ns[row] > deadline_ns:
@@ -78,6 +79,7 @@ def admit(
             marks[row] = WAITS
             entries[owner] += 1
             state[W_WAITING] += 1
+            weights[owner] += int(frame.caplen[row]) + ROW_COST
             state[W_BYTES] += int(frame.caplen[row]) + ROW_COST
             if state[W_BYTES] > most_bytes:
                 row += 1
@@ -88,8 +90,11 @@ def admit(
     return row
 
 
-def settle(owners: I32, verdicts: I32, entries: I64, marks: I32, frame: Frame, state: I64, row: int, end: int) -> int:
-    """Mark rows from `row` up to `end` that wait and are decided, and return the first that is not."""
+def settle(
+    owners: I32, verdicts: I32, entries: I64, weights: I64, marks: I32, frame: Frame, state: I64, row: int, end: int
+) -> int:
+    """Mark rows from `row` up to `end` that wait and are decided, and return the first that is not. What an unwanted owner's
+    packets weigh was taken off when it was decided."""
     while row < end:
         if marks[row] == WAITS:
             owner = int(owners[row])
@@ -98,10 +103,23 @@ def settle(owners: I32, verdicts: I32, entries: I64, marks: I32, frame: Frame, s
                 break
             entries[owner] -= 1
             state[W_WAITING] -= 1
-            state[W_BYTES] -= int(frame.caplen[row]) + ROW_COST
-            marks[row] = OUT if verdict == WANTED else LEFT_OUT
+            if verdict == WANTED:
+                weights[owner] -= int(frame.caplen[row]) + ROW_COST
+                state[W_BYTES] -= int(frame.caplen[row]) + ROW_COST
+                marks[row] = OUT
+            else:
+                marks[row] = LEFT_OUT
         row += 1
     return row
+
+
+def bury(owners: I32, verdicts: I32, entries: I64, marks: I32, state: I64, row: int, end: int) -> None:
+    """Mark rows from `row` up to `end` that wait in vain."""
+    for i in range(row, end):
+        if marks[i] == WAITS and verdicts[owners[i]] == UNWANTED:
+            entries[owners[i]] -= 1
+            state[W_WAITING] -= 1
+            marks[i] = LEFT_OUT
 
 
 def store(
