@@ -14,6 +14,7 @@ from conversations import sip
 
 from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.testing.runs import run
+from lippycat_voip import heldpackets
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 
 MATCH = "P-Asserted-Identity: <sip:carol@example.org>"
@@ -160,6 +161,17 @@ def test_compiled_kernels_write_the_same(tmp_path: Path, kernels: KernelSet) -> 
         plan, chosen = Plan(random), {**options(random), "bounds": bounds(random)}
         expected = written(tmp_path, plan.wire, batch=1, **chosen)
         got = written(tmp_path, plan.wire, kernels=kernels, **chosen)
+        assert (got.numbers, got.evicted) == (expected.numbers, expected.evicted)
+
+
+def test_letting_go_of_what_is_not_wanted_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3000, 3020):
+        random = Random(seed)
+        plan, chosen = Plan(random), {**options(random), "bounds": bounds(random)}
+        expected = written(tmp_path, plan.wire, batch=7, **chosen)
+        with monkeypatch.context() as context:
+            context.setattr(heldpackets, "SPARE_BYTES", -(1 << 40))
+            got = written(tmp_path, plan.wire, batch=7, **chosen)
         assert (got.numbers, got.evicted) == (expected.numbers, expected.evicted)
 
 
