@@ -126,7 +126,8 @@ class Written(NamedTuple):
     @property
     def evicted(self) -> int:
         """What the call buffer gave up."""
-        return int(self.run.summary["evicted"].get("call_buffer", 0))  # type: ignore[attr-defined]
+        evicted: Any = self.run.summary["evicted"]
+        return int(evicted.get("call_buffer", 0))
 
     def frames(self, call_id: str) -> list[int]:
         """Record numbers of the messages of a call."""

@@ -58,11 +58,18 @@ def test_without_a_filter_all_signalling_and_media_is_written_and_nothing_else(t
 
 
 def test_a_call_by_its_id(tmp_path: Path, batch: int) -> None:
-    two = LATE_MATCH + LATE_MATCH.replace("A", "C").replace("B", "D").replace(" 200 ", " 200 cid=x ") + "0 A>B OPTIONS cid=o"
-    got = written(tmp_path, two, batch=batch, call_id="call-1", messages=True)
-    assert got.frames("call-1") and not got.frames("x")
-    assert set(got.frames("call-1")) < set(got.numbers)
-    assert written(tmp_path, two, batch=batch, call_id="nobody").numbers == []
+    text = """
+    0     B:20000>A:10000 rtp=2
+    1     C>D INVITE cid=other sdp=C:10000
+    2     A>B INVITE cid=mine sdp=A:10000
+    3     A>B OPTIONS cid=ping
+    50    C:10000>D:20000 rtp=2
+    60    D>C 200 cid=other tag=d
+    70    B>A 200 cid=mine tag=b sdp=B:20000
+    """
+    got = written(tmp_path, text, batch=batch, call_id="mine", messages=True)
+    assert (got.numbers, got.frames("mine"), got.frames("other")) == ([1, 3, 5, 9], [3, 9], [])
+    assert written(tmp_path, text, batch=batch, call_id="nobody").numbers == []
 
 
 def test_interleaved_calls_come_out_in_the_order_of_the_input(tmp_path: Path, kernels: KernelSet, batch: int) -> None:
