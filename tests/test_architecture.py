@@ -19,6 +19,7 @@ ROOMS = (
     ("kernels",),
     ("batch", "events"),
     ("interfaces",),
+    ("matching",),
     ("sequence", "connections", "flows", "routing", "stream_claims", "reassembly", "fragments", "filters", "sessions", "packet"),
     ("builtin",),
     ("pipeline",),

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.cli.options import Input, Match, Output, Run
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
-from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
+from lippycat_voip.patterns import Dialling
+from lippycat_voip.selection import Filters
 from lippycat_voip.settings import VoipSettings
 
 PIPE_COLUMNS = 120
@@ -27,34 +27,34 @@ def analyse(
     source: Input,
     run: Run,
     output: Output,
+    match: Match,
     *,
-    sip_user: Sequence[str],
-    sip_user_file: str | None,
+    filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
     call_id: str | None,
     write_file: str | None,
     rtp_heuristic: bool | None,
 ) -> int:
-    """Run `lc sniff voip` and return its exit code."""
-    if any(not name.strip() for value in sip_user for name in value.split(",")):
-        raise UsageError("--sip-user: an empty user name, which would mean nobody or everybody: write names as in alice,+4930*")
+    """Run `lc sniff voip` and return its exit code. `filters` are options by the setting that they stand for."""
+    for name, value in filters.items():
+        _not_empty(name, value)
     listed = write_file != "-"
     if not listed and (output.format is not None or messages):
         option = "--messages" if messages else "--format"
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
-    flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
-    setup = Setup("sniff voip", source, run, flags)
+    flags = {f"voip.{name}": value or None for name, value in filters.items()}
+    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags()})
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
+    wanted = _filters(settings)
     options = VoipOptions(
         messages=messages or (listed and as_text and call_id is not None),
         call_id=call_id,
-        sip_users=settings.sip_user,
-        sip_user_file=sip_user_file,
+        filters=wanted,
         rtp_heuristic=settings.rtp_heuristic,
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
-        match=_match_backend(setup) if settings.sip_user or sip_user_file is not None else None,
+        match=setup.match_backend("calls") if wanted.by_pattern else None,
         packets=write_file is not None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
@@ -72,10 +72,43 @@ def analyse(
     return result.report()
 
 
-def _match_backend(setup: Setup) -> MatchBackend | None:
-    """The best match backend that fits, or the one that a setting names."""
-    provider = setup.host.choose("match")
-    return None if provider is None else cast(MatchBackend, provider.open())
+_EMPTY = {
+    "sip_user": ("user name", "write names as in alice,+4930*"),
+    "phone_number": ("number", "write numbers as in +49301234567,7042"),
+    "uri": ("URI", "write one as in sip:alice@example.org"),
+    "call_id": ("Call-ID", "write one, or its begin and *"),
+    "ip": ("address", "write addresses as in 192.0.2.1,2001:db8::/32"),
+    "codec": ("name", "write names as in PCMU,opus"),
+}
+"""Options of which an empty word would mean nobody or everybody, what it lacks, and the way out."""
+
+
+def _not_empty(name: str, value: Sequence[str] | str | None) -> None:
+    """UsageError where a value is empty, or one of the words of a comma list."""
+    option = "--" + name.replace("_", "-")
+    if value == "":
+        raise UsageError(f"{option}: an empty value: name one, or leave the option out")
+    if name in _EMPTY:
+        lacks, way_out = _EMPTY[name]
+        for text in value or ():
+            words = [text] if name in ("uri", "call_id") else text.split(",")
+            if not all(word.strip() for word in words):
+                raise UsageError(f"{option}: an empty {lacks}, which would mean nobody or everybody: {way_out}")
+
+
+def _filters(settings: VoipSettings) -> Filters:
+    return Filters(
+        sip_users=settings.sip_user,
+        sip_user_file=settings.sip_user_file or None,
+        phone_numbers=settings.phone_number,
+        phone_number_file=settings.phone_number_file or None,
+        uris=settings.uri,
+        call_ids=settings.call_id,
+        hosts=settings.ip,
+        codecs=settings.codec,
+        dialling=Dialling(settings.international_prefixes, settings.country_code, settings.national_prefix),
+        algorithm=settings.pattern_algorithm,
+    )
 
 
 def _screen(*, ladders: bool) -> Sink:

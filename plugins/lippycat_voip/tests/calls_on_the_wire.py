@@ -27,6 +27,7 @@ from lippycat_core.testing.packets import Record, ethernet, ip, rtp, tcp, udp, w
 from lippycat_core.testing.runs import Run, run
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
+from lippycat_voip.selection import Filters
 
 OTHER = {
     "stun": bytes.fromhex("000100002112a442") + bytes(12),
@@ -164,7 +165,8 @@ def packets_of(path: Path | str) -> list[tuple[int, bytes, int, int]]:
 def write(source: Path, out: Path, kernels: KernelSet | None = None, threads: int = 1, batch: int = 4096, **options: Any) -> Run:
     """Run the dissector over a capture with `-w`."""
     bounds = Bounds(**options.pop("bounds", {}))
-    dissector = VoipDissector(VoipOptions(packets=True, bounds=bounds, **options))
+    filters = Filters(sip_users=options.pop("sip_users", ()))
+    dissector = VoipDissector(VoipOptions(packets=True, bounds=bounds, filters=filters, **options))
     sink = dissector.packets(PcapWriter(str(out)))
     return run(source, dissector, kernels=kernels, threads=threads, batch_packets=batch, sinks=[sink])
 
