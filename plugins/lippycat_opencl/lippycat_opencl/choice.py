@@ -1,0 +1,66 @@
+"""Which OpenCL device is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lippycat_core.errors import DeviceFailed, SettingError
+
+
+@dataclass(frozen=True)
+class Found:
+    """A device as it is listed: `handle` is pyopencl's."""
+
+    name: str
+    platform: str
+    is_cpu: bool
+    units: int
+    handle: Any
+
+    @property
+    def words(self) -> str:
+        """The device as a user knows it."""
+        return f"{self.name} ({self.platform})"
+
+
+def devices() -> list[Found]:
+    """All devices that can compile, best first: GPUs, accelerators, then processors; of each kind that with the most units.
+    Drivers that raise are passed over."""
+    import pyopencl as cl
+
+    found: list[Found] = []
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error:
+        return found
+    for platform in platforms:
+        try:
+            for handle in platform.get_devices():
+                if handle.available and handle.compiler_available:
+                    cpu = bool(handle.type & cl.device_type.CPU)
+                    found.append(Found(handle.name.strip(), platform.name.strip(), cpu, handle.max_compute_units, handle))
+        except cl.Error:
+            continue
+    kinds = (cl.device_type.GPU, cl.device_type.ACCELERATOR)
+    found.sort(key=lambda one: (next((i for i, kind in enumerate(kinds) if one.handle.type & kind), len(kinds)), -one.units))
+    return found
+
+
+def choose(wanted: int | str | None) -> Found:
+    """The device of that number or with that part of a name, else the first. SettingError where there is no such one."""
+    found = devices()
+    if not found:
+        raise DeviceFailed("OpenCL has no device here")
+    text = "" if wanted is None else str(wanted).strip()
+    if not text:
+        return found[0]
+    if text.isdecimal():
+        if int(text) < len(found):
+            return found[int(text)]
+    else:
+        for one in found:
+            if text.lower() in one.words.lower():
+                return one
+    listed = ", ".join(f"{number}: {one.words}" for number, one in enumerate(found))
+    raise SettingError(f"device {text}: OpenCL has no such device; there are {listed}")
