@@ -1,0 +1,140 @@
+"""Searching spans with kernels: one searcher a thread, over tables that all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lippycat_core.columns import I32, U8
+from lippycat_core.errors import FilterError
+from lippycat_core.interfaces.match import Spans
+from lippycat_core.kernels.automaton import build, count_nodes, match_automaton
+from lippycat_core.kernels.match_each import match_each
+from lippycat_core.kernels.match_ends import match_ends
+from lippycat_core.kernels.match_grams import match_grams
+from lippycat_core.kernels.match_programs import match_programs
+from lippycat_core.kernels.needles import Needles
+from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.matching.tables import LOWER, Tables
+
+KERNELS: tuple[Kernel, ...] = (match_each, match_ends, match_grams, match_programs, match_automaton, count_nodes, build)
+"""All that a searcher may ask a kernel set for."""
+
+FIRST_ROOM, ENOUGH_ROOM = 4096, 65_536
+"""Hits for which there is room at first, and to which it grows for many; one row's may need more."""
+
+MOST_STAMP = 1 << 30
+
+MOST_AUTOMATON = (1 << 30) - 1
+"""Entries of an automaton: twice an entry's number, and one, must fit 32 bits."""
+
+
+class Automaton:
+    """The automaton of a set of needles. FilterError where it would be too large."""
+
+    def __init__(self, needles: Needles, kernels: KernelSet, *, folded: bool) -> None:
+        view = kernels.view
+        text, off, length = view(needles.text), view(needles.off), view(needles.length)
+        nodes = int(kernels[count_nodes](text, off, length))
+        used = np.zeros(256, bool)
+        used[needles.text] = True
+        classes = np.zeros(256, np.uint8)
+        self.columns = int(used.sum()) + (not used.all())
+        classes[used] = np.arange(self.columns - int(used.sum()), self.columns)
+        if nodes * self.columns > MOST_AUTOMATON:
+            raise FilterError(
+                f"an automaton of {nodes:,} nodes does not fit 4 GB: leave the pattern algorithm on auto, or shorten the list"
+            )
+        self.table: I32 = np.zeros(nodes * self.columns, np.int32)
+        self.own, self.link, queue = (np.zeros(nodes, np.int32) for _ in range(3))
+        self.same: I32 = np.zeros(len(needles.off), np.int32)
+        kernels[build](
+            text,
+            off,
+            length,
+            view(classes),
+            self.columns,
+            view(self.table),
+            view(self.own),
+            view(self.same),
+            view(self.link),
+            view(queue),
+        )
+        self.classes: U8 = classes[LOWER] if folded else classes
+
+
+Stage = Callable[[tuple[Any, ...], int, int, int], tuple[int, int]]
+"""A kernel with the tables that it takes, called with the spans' columns, first and last row, and the stamps' serial number;
+gives the row at which the room for hits ended, and how many there are."""
+
+
+class Searcher:
+    """Looks for one set's patterns in spans; used by one thread at a time."""
+
+    def __init__(self, tables: Tables, automaton: Automaton | None, kernels: KernelSet) -> None:
+        self._kernels = kernels
+        self._stamps = kernels.view(np.zeros(tables.patterns if tables.once else 1, np.int32))
+        self._serial = 1
+        self._make_room(FIRST_ROOM)
+        self._fold, self._programs = kernels.view(tables.fold), kernels.view_all(tables.programs)
+        self._stages = self._bound(tables, automaton)
+
+    def _make_room(self, hits: int) -> None:
+        self._out: I32 = np.zeros(3 * hits, np.int32)
+        self._out_view = self._kernels.view(self._out)
+
+    def _stage(self, kernel: Kernel, *tables: Any) -> Stage:
+        run: Any = self._kernels[kernel]
+        arguments = (self._fold, *tables, self._programs, self._stamps)
+        return lambda spans, begin, end, serial: run(*spans, begin, end, *arguments, serial, self._out_view)
+
+    def _bound(self, tables: Tables, automaton: Automaton | None) -> list[Stage]:
+        """The stages that this set takes."""
+        view, view_all, folded = self._kernels.view, self._kernels.view_all, int(tables.folded)
+        stages: list[Stage] = []
+        if tables.each is not None:
+            stages.append(self._stage(match_each, view(tables.each_upper), folded, view_all(tables.each)))
+        for ends in tables.ends:
+            lengths = (view(ends.steps), view(ends.whole), view(tables.factors), ends.backward)
+            stages.append(self._stage(match_ends, view_all(ends.needles), view_all(ends.hashes), *lengths))
+        if (grams := tables.grams) is not None:
+            stages.append(self._stage(match_grams, folded, grams.gram, view_all(grams.needles), view_all(grams.hashes)))
+        if automaton is not None and tables.automaton is not None:
+            nodes = map(view, (automaton.table, automaton.own, automaton.same, automaton.link))
+            columns = (view(automaton.classes), automaton.columns)
+            stages.append(self._stage(match_automaton, *columns, *nodes, view_all(tables.automaton)))
+        if len(tables.free):
+            run: Any = self._kernels[match_programs]
+            which, arguments = view(tables.free), (self._fold, self._programs)
+            stages.append(lambda spans, a, b, serial: run(*spans, a, b, *arguments, which, self._out_view))
+        return stages
+
+    def search(self, spans: Spans, begin: int, end: int) -> tuple[I32, bool]:
+        """All hits in rows [begin, end) as (row, pattern, offset) one behind the other, and whether they are in order."""
+        columns = (self._kernels.view(spans.slab), self._kernels.view(spans.off), self._kernels.view(spans.length))
+        found: list[I32] = []
+        for stage in self._stages:
+            row = begin
+            while row < end:
+                if self._serial > MOST_STAMP - end:
+                    np.asarray(self._stamps)[:] = 0
+                    self._serial = 1
+                row, count = stage(columns, row, end, self._serial)
+                self._serial += end + 1
+                if count:
+                    found.append(self._out[: 3 * count].copy())
+                if row < end and (not count or len(self._out) < 3 * ENOUGH_ROOM):  # one row's hits must fit
+                    self._make_room(2 * len(self._out) // 3)
+        if not found:
+            return self._out[:0], True
+        return (found[0] if len(found) == 1 else np.concatenate(found)), len(found) == 1 and len(found[0]) == 3
+
+
+def searchers(tables: Tables, sets: Sequence[KernelSet]) -> list[Searcher]:
+    """A searcher for each of the kernel sets. FilterError where a set's automaton would be too large."""
+    automaton = None
+    if tables.automaton is not None:
+        automaton = Automaton(tables.automaton, sets[0], folded=tables.folded)
+    return [Searcher(tables, automaton, kernels) for kernels in sets]
