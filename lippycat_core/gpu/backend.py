@@ -8,6 +8,7 @@ from lippycat_core.gpu.device import Device
 from lippycat_core.gpu.extract import GpuExtractor
 from lippycat_core.gpu.lanes import Lanes
 from lippycat_core.gpu.memory import Budget
+from lippycat_core.gpu.search import GpuMatcher
 from lippycat_core.interfaces.match import PatternSet
 from lippycat_core.kernelset import Interpreted, KernelSet
 
@@ -29,6 +30,11 @@ class GpuBackend:
         budget = Budget(device, max_memory)
         self.memory: int | None = None if device.unified and not max_memory else budget.limit
         self._lanes = Lanes(device, budget, batch_rows or BATCH_ROWS)
+
+    def compile(self, patterns: PatternSet) -> GpuMatcher:
+        """Make a matcher. FilterError for a pattern that cannot be, or for too many; DeviceFailed where the device has no
+        room for its tables."""
+        return GpuMatcher(self._lanes, patterns, self._kernels)
 
     def extractor(self, names: Sequence[bytes]) -> GpuExtractor:
         """Look for a header field by any of its names."""

@@ -7,6 +7,7 @@ typedef unsigned long long lc_u64;
 #define LC_GLOBAL
 #define LC_IN(type) const type *__restrict__
 #define LC_OUT(type) type *__restrict__
+#define LC_FROM(type) const type *
 #define LC_KERNEL extern "C" __global__ void
 #define LC_HELPER static __device__ __forceinline__
 #define LC_ID ((lc_i32)(blockIdx.x * blockDim.x + threadIdx.x))

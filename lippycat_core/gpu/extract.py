@@ -22,7 +22,7 @@ class _Look:
 
     def start(self, lane: Lane, spans: Rows) -> None:
         nbytes = RESULT_BYTES * spans.rows
-        found = lane.results.buffer(nbytes, lane.budget.results)
+        found = lane.fields(nbytes)
         arguments = (spans.text, spans.off, spans.length, self._names, self._ends, found, self._count, spans.rows)
         lane.device.launch(lane.queue, "lc_extract", spans.rows, arguments)
         lane.device.download(lane.queue, found, lane.results.staging(nbytes))
@@ -43,22 +43,25 @@ class GpuExtractor:
         device.upload(0, text, self._names)
         device.upload(0, ends, self._ends)
         device.finish(0)
-        self._submissions: Submissions[I32] = Submissions(lanes, max(lanes.budget.results // RESULT_BYTES, 1))
+        self._budget = lanes.budget
+        self._submissions: Submissions[I32] = Submissions(lanes)
 
     def submit(self, spans: Spans) -> None:
         """Begin to look (see `Extractor`)."""
-        self._submissions.submit(spans, lambda: _Look(self._names, self._ends, self._count))
+        most_rows = max(self._budget.results // RESULT_BYTES, 1)
+        self._submissions.submit(spans, lambda: _Look(self._names, self._ends, self._count), most_rows)
 
     def collect(self) -> Fields:
         """The fields of the oldest open submission."""
-        landed = self._submissions.collect()
+        landed = self._submissions.next()
         found = np.full((2, landed.rows), -1, np.int32)
-        for begin, part in landed.parts:
-            rows: slice | np.ndarray[tuple[int], np.dtype[np.int64]] = slice(begin, begin + part.shape[1])
-            found[:, rows if landed.live is None else landed.live[rows]] = part
+        for begin, part in landed.parts():
+            some = slice(begin, begin + part.shape[1])
+            found[:, some if landed.live is None else landed.live[some]] = part
         return Fields(found[0], found[1])
 
     def close(self) -> None:
         """Give the names back."""
+        self._submissions.drop()
         self._names.release()
         self._ends.release()

@@ -3,8 +3,10 @@ own, so that one part is copied and put together while the device works on the o
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -18,6 +20,9 @@ from lippycat_core.interfaces.match import IN_FLIGHT, Spans
 
 T = TypeVar("T")
 R = TypeVar("R", covariant=True)
+
+ZERO = np.zeros(1, np.int64)
+MOST_SERIAL = (1 << 31) - 1
 
 BYTES_A_ROW = 8  # its offset and its length, on the way to the device
 
@@ -49,6 +54,11 @@ class Lane:
     def __init__(self, device: Device, queue: int, budget: Budget) -> None:
         self.device, self.queue, self.budget = device, queue, budget
         self.results = Growing(device)
+        self.serial = 0  # of the launches that remember patterns in `marks`
+        self.counted = 0  # what the number in front of the hits stood at, when nothing else was written there
+        self._marks = Growing(device)
+        self._zeros: U8 = np.zeros(0, np.uint8)
+        self._hits: Buffer | None = None
         self._sent = (Growing(device), Growing(device), Growing(device))
         self._occupant: Ticket[Any] | None = None
 
@@ -56,16 +66,27 @@ class Lane:
         """Queue a task over spans of a slab: of its own memory, or of a layout's runs."""
         if self._occupant is not None:
             self._occupant.settle()
+        kept: tuple[Any, ...] = ()
         if wanted is None:
             kept = (slab, off, length)
             spans = Rows(self.device.wrap(slab), self.device.wrap(off), self.device.wrap(length), len(off))
         else:
-            kept = ()
             spans = self._send(slab, wanted, length)
         ticket = Ticket(self, task, spans, kept)
+        try:
+            task.start(self, spans)
+        except DeviceFailed:
+            self.recover()
+            raise
         self._occupant = ticket
-        task.start(self, spans)
         return ticket
+
+    def recover(self) -> None:
+        """After a failure: nothing is queued any more, and what buffers hold is not known."""
+        self._hits = None
+        self._marks.release()
+        with contextlib.suppress(DeviceFailed):
+            self.device.finish(self.queue)
 
     def _send(self, slab: U8, wanted: Layout, length: I32) -> Rows:
         text, off, lengths = self._sent
@@ -76,6 +97,31 @@ class Lane:
         self.device.upload(self.queue, staged, target)
         return Rows(target, off.send(self.queue, wanted.off, most), lengths.send(self.queue, length, most), len(length))
 
+    def hits(self, nbytes: int, most: int) -> Buffer:
+        """The buffer for results with a number in front that stands at `counted`."""
+        buffer = self.results.buffer(nbytes, most)
+        if buffer is not self._hits:
+            self.device.upload(self.queue, ZERO, buffer)
+            self.counted = 0
+            self._hits = buffer
+        return buffer
+
+    def fields(self, nbytes: int) -> Buffer:
+        """The buffer for results of any form."""
+        self._hits = None
+        return self.results.buffer(nbytes, self.budget.results)
+
+    def marks(self, nbytes: int) -> Buffer:
+        """Memory in which no number is the new `serial`."""
+        had = self._marks.nbytes
+        marks = self._marks.buffer(nbytes, nbytes)
+        self.serial += 1
+        if self._marks.nbytes != had or self.serial > MOST_SERIAL:
+            self.serial = 1
+            self._zeros = np.zeros(marks.nbytes, np.uint8)
+            self.device.upload(self.queue, self._zeros, marks)
+        return marks
+
     def leave(self, ticket: Ticket[Any]) -> None:
         """Make room: this one is done."""
         if self._occupant is ticket:
@@ -85,7 +131,8 @@ class Lane:
         """Settle what is there and give all buffers back."""
         if self._occupant is not None:
             self._occupant.settle()
-        for growing in (self.results, *self._sent):
+        self._hits = None
+        for growing in (self.results, self._marks, *self._sent):
             growing.release()
 
 
@@ -107,6 +154,7 @@ class Ticket(Generic[T]):
             self._result = self._task.finish(self._lane, self._spans)
         except DeviceFailed as error:
             self._error = error
+            self._lane.recover()
         finally:
             self._done = True
             self._lane.leave(self)
@@ -164,23 +212,29 @@ class Lanes:
             lane.clear()
 
 
-class Landed(NamedTuple, Generic[T]):
-    """A submission's results: each part's, with the place in `live` that it begins at."""
+@dataclass(slots=True)
+class Submission(Generic[T]):
+    """Spans on their way: how many rows, which of them are spans (None where all are), and the parts' tickets with the place
+    in `live` that each begins at."""
 
     rows: int
-    live: I64 | None  # the rows that are spans; None where all are
-    parts: list[tuple[int, T]]
+    live: I64 | None
+    tickets: list[tuple[int, Ticket[T]]]
+
+    def parts(self) -> list[tuple[int, T]]:
+        """Each part's result. DeviceFailed where the device failed on one."""
+        return [(begin, ticket.result()) for begin, ticket in self.tickets]
 
 
 class Submissions(Generic[T]):
     """The open submissions of one matcher or extractor, oldest first."""
 
-    def __init__(self, lanes: Lanes, most_rows: int) -> None:
-        self._lanes, self._most_rows = lanes, most_rows
-        self._open: deque[tuple[int, I64 | None, list[tuple[int, Ticket[T]]]]] = deque()
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._open: deque[Submission[T]] = deque()
 
-    def submit(self, spans: Spans, task: Callable[[], Task[T]]) -> None:
-        """Queue a task for all spans. ContractError for one too many, or a span outside its slab."""
+    def submit(self, spans: Spans, task: Callable[[], Task[T]], most_rows: int) -> None:
+        """Queue a task for all spans, `most_rows` at a time. ContractError for one too many, or a span outside its slab."""
         if len(self._open) == IN_FLIGHT:
             raise ContractError(f"{IN_FLIGHT} submissions are open: collect one first")
         off, length = spans.off, spans.length
@@ -190,14 +244,19 @@ class Submissions(Generic[T]):
         if not present.all():
             live = np.flatnonzero(present)
             off, length = off[live], length[live]
-        if rows and ((off < 0) | (off > len(spans.slab) - length)).any():
+        if ((off < 0) | (off > len(spans.slab) - length)).any():
             raise ContractError("a span lies outside its slab")
         off, length = np.ascontiguousarray(off), np.ascontiguousarray(length)
-        self._open.append((rows, live, self._lanes.put(task, self._most_rows, spans.slab, off, length)))
+        self._open.append(Submission(rows, live, self._lanes.put(task, most_rows, spans.slab, off, length)))
 
-    def collect(self) -> Landed[T]:
-        """The results of the oldest. ContractError where none is open; DeviceFailed where the device failed on it."""
+    def next(self) -> Submission[T]:
+        """The oldest, which is open no more. ContractError where none is."""
         if not self._open:
             raise ContractError("no submission is open: submit spans first")
-        rows, live, tickets = self._open.popleft()
-        return Landed(rows, live, [(begin, ticket.result()) for begin, ticket in tickets])
+        return self._open.popleft()
+
+    def drop(self) -> None:
+        """Wait for all and forget them."""
+        while self._open:
+            for _, ticket in self._open.popleft().tickets:
+                ticket.settle()

@@ -51,8 +51,8 @@ class Budget:
 
     @property
     def results(self) -> int:
-        """Bytes of results that one queue may have on the device at once."""
-        return min((self.limit - self._held) // QUEUES // 4, self._device.largest)
+        """Bytes of results that one queue may have on the device at once, and of marks."""
+        return min((self.limit - self._held) // QUEUES // 8, self._device.largest)
 
 
 class Growing:
@@ -70,10 +70,16 @@ class Growing:
             self._buffer = self._device.buffer(max(nbytes, min(1 << max(nbytes - 1, LEAST - 1).bit_length(), most)))
         return self._buffer
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the buffer, 0 where there is none."""
+        return self._buffer.nbytes if self._buffer is not None else 0
+
     def staging(self, nbytes: int) -> U8:
-        """That many bytes of staging memory."""
+        """That many bytes of staging memory; what it held is kept where it grows."""
         if len(self._staging) < nbytes:
-            self._staging = self._device.staging(1 << max(nbytes - 1, LEAST - 1).bit_length())
+            before, self._staging = self._staging, self._device.staging(1 << max(nbytes - 1, LEAST - 1).bit_length())
+            self._staging[: len(before)] = before
         return self._staging[:nbytes]
 
     def send(self, queue: int, data: NDArray[Any], most: int) -> Buffer:

@@ -7,6 +7,7 @@ typedef ulong lc_u64;
 #define LC_GLOBAL __global
 #define LC_IN(type) __global const type *restrict
 #define LC_OUT(type) __global type *restrict
+#define LC_FROM(type) __global const type *
 #define LC_KERNEL __kernel void
 #define LC_HELPER static inline
 #define LC_ID ((lc_i32)get_global_id(0))

@@ -8,6 +8,10 @@ from typing import Any
 from lippycat_core.errors import DeviceFailed, SettingError
 
 
+SIMULATORS = ("Oclgrind",)
+"""Platforms that check kernels and are thousands of times slower: taken only where they are asked for."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A device as it is listed: `handle` is pyopencl's."""
@@ -42,8 +46,8 @@ def devices() -> list[Found]:
                     found.append(Found(handle.name.strip(), platform.name.strip(), cpu, handle.max_compute_units, handle))
         except cl.Error:
             continue
-    kinds = (cl.device_type.GPU, cl.device_type.ACCELERATOR)
-    found.sort(key=lambda one: (next((i for i, kind in enumerate(kinds) if one.handle.type & kind), len(kinds)), -one.units))
+    gpu = cl.device_type.GPU
+    found.sort(key=lambda one: (one.platform in SIMULATORS, one.is_cpu, not one.handle.type & gpu, -one.units))
     return found
 
 

@@ -53,6 +53,9 @@ class OpenClProvider:
 
         device = OpenClDevice(choose(options.get("device")), options.get("cache_dir"))
         return GpuBackend(
-            NAME, device, batch_rows=options.get("batch_size") or 0, max_memory=options.get("max_memory") or 0,
+            NAME,
+            device,
+            batch_rows=options.get("batch_size") or 0,
+            max_memory=options.get("max_memory") or 0,
             kernels=options.get("kernels"),
         )
