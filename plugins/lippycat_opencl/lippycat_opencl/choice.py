@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lippycat_core.errors import DeviceFailed, SettingError
-
+from lippycat_core.gpu.choice import pick
 
 SIMULATORS = ("Oclgrind",)
 """Platforms that check kernels and are thousands of times slower: taken only where they are asked for."""
@@ -52,19 +51,6 @@ def devices() -> list[Found]:
 
 
 def choose(wanted: int | str | None) -> Found:
-    """The device of that number or with that part of a name, else the first. SettingError where there is no such one."""
+    """The device of that number or with that part of a name, else the first (`lippycat_core.gpu.choice.pick`)."""
     found = devices()
-    if not found:
-        raise DeviceFailed("OpenCL has no device here")
-    text = "" if wanted is None else str(wanted).strip()
-    if not text:
-        return found[0]
-    if text.isdecimal():
-        if int(text) < len(found):
-            return found[int(text)]
-    else:
-        for one in found:
-            if text.lower() in one.words.lower():
-                return one
-    listed = ", ".join(f"{number}: {one.words}" for number, one in enumerate(found))
-    raise SettingError(f"device {text}: OpenCL has no such device; there are {listed}")
+    return found[pick("OpenCL", [one.words for one in found], wanted)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyopencl as cl
@@ -33,6 +33,10 @@ def _driver(name: str) -> Iterator[None]:
     except cl.Error as error:
         text = " ".join(str(error).split())
         raise DeviceFailed(f"{name}: {text[:300]}") from error
+
+
+Own: TypeAlias = Any
+"""An `OpenClBuffer`: the interface lets a caller hand over any `Buffer`, and there is only one kind here."""
 
 
 class OpenClBuffer:
@@ -94,23 +98,23 @@ class OpenClDevice:
             flags = cl.mem_flags.READ_WRITE | cl.mem_flags.ALLOC_HOST_PTR
             pinned = cl.Buffer(self._context, flags, nbytes)
             access = cl.map_flags.READ | cl.map_flags.WRITE
-            array, _ = cl.enqueue_map_buffer(self._queues[0], pinned, access, 0, (nbytes,), np.uint8)
-        mapped: U8 = array  # its base keeps the buffer mapped
-        return mapped
+            mapped: U8
+            mapped, _ = cl.enqueue_map_buffer(self._queues[0], pinned, access, 0, (nbytes,), np.uint8)
+        return mapped  # its base keeps the buffer mapped
 
-    def upload(self, queue: int, data: NDArray[Any], to: OpenClBuffer) -> None:
+    def upload(self, queue: int, data: NDArray[Any], to: Own) -> None:
         """Queue a copy to the device."""
         if data.nbytes:
             with _driver(self.name):
                 self._kept[queue].append(cl.enqueue_copy(self._queues[queue], to.memory, data, is_blocking=False))
 
-    def download(self, queue: int, source: OpenClBuffer, into: NDArray[Any]) -> None:
+    def download(self, queue: int, source: Own, into: NDArray[Any]) -> None:
         """Queue a copy from the device."""
         if into.nbytes:
             with _driver(self.name):
                 self._kept[queue].append(cl.enqueue_copy(self._queues[queue], into, source.memory, is_blocking=False))
 
-    def launch(self, queue: int, kernel: str, items: int, arguments: Sequence[OpenClBuffer | int]) -> None:
+    def launch(self, queue: int, kernel: str, items: int, arguments: Sequence[Own | int]) -> None:
         """Queue a kernel."""
         values = [np.int32(value) if isinstance(value, int) else value.memory for value in arguments]
         items = (items + self._group - 1) // self._group * self._group
