@@ -9,22 +9,22 @@ from __future__ import annotations
 from lippycat_core.columns import I32, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
 from lippycat_core.kernels.hit import offset_of
-from lippycat_core.kernels.needles import BEGIN, END, Needles, Programs
+from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Needles, Programs
 
 WIDE = 32
 """Places that the processor looks at in one step."""
 
 BLOCK = 256
-"""Places after which is asked whether there was anything."""
+"""Places after which is asked whether there was anything; where there was, each step is asked."""
 
 
-def both_anywhere(slab: U8, first: int, second: int, width: int, a: U8, b: U8, at: int, other: int) -> bool:
-    """Whether byte a[at] stands at first + k where byte b[other] stands at second + k, for any k below `width`."""
+def both_anywhere(slab: U8, first: int, second: int, width: int, text: U8, at: int, other: int) -> bool:
+    """Whether text[at] stands at first + k and text[other] at second + k, for any k below `width`."""
     x = first & OFFSETS
     y = second & OFFSETS
     n = width & 0xFFFF
-    wanted = a[at]
-    beside = b[other]
+    wanted = text[at]
+    beside = text[other]
     found = False
     for k in range(n):
         found = found | ((slab[x + k] == wanted) & (slab[y + k] == beside))
@@ -44,6 +44,14 @@ def both_anywhere_folded(slab: U8, first: int, second: int, width: int, lower: U
     for k in range(n):
         found = found | (((slab[x + k] == a) | (slab[x + k] == capital)) & ((slab[y + k] == b) | (slab[y + k] == beside)))
     return found
+
+
+def next_byte(slab: U8, begin: int, end: int, byte: int, other: int) -> int:
+    """The first place in [begin, end) of either byte; `end` where there is none."""
+    p = begin
+    while p < end and slab[p & OFFSETS] != byte and slab[p & OFFSETS] != other:
+        p += 1
+    return p
 
 
 def match_each(
@@ -87,18 +95,22 @@ def match_each(
                     continue
                 place = o if kind & BEGIN != 0 else o + last
                 if agrees(slab, fold, place, needles.text, text, m):
-                    offset = offset_of(
-                        slab,
-                        fold,
-                        o,
-                        n,
-                        place,
-                        serial + row,
-                        int(needles.pattern[c]),
-                        kind,
-                        int(needles.program[c]),
-                        programs,
-                        stamps,
+                    offset = (
+                        place - o
+                        if kind & (ONCE | AT_ZERO) == 0
+                        else offset_of(
+                            slab,
+                            fold,
+                            o,
+                            n,
+                            place,
+                            serial + row,
+                            int(needles.pattern[c]),
+                            kind,
+                            int(needles.program[c]),
+                            programs,
+                            stamps,
+                        )
                     )
                     if offset >= 0:
                         if count >= room:
@@ -111,8 +123,9 @@ def match_each(
             at = int(needles.at[c])
             other = int(needles.low[c])
             i = 0
+            block = BLOCK
             while i <= last:
-                width = min(last + 1 - i, BLOCK)
+                width = min(last + 1 - i, block)
                 whole = (
                     (width + WIDE - 1) // WIDE * WIDE
                 )  # a whole step where the slab has so many bytes: hits are compared anyway
@@ -123,27 +136,31 @@ def match_each(
                         slab, o + i + at, o + i + other, whole, needles.text, upper, text + at, text + other
                     )
                 else:
-                    found = both_anywhere(
-                        slab, o + i + at, o + i + other, whole, needles.text, needles.text, text + at, text + other
-                    )
+                    found = both_anywhere(slab, o + i + at, o + i + other, whole, needles.text, text + at, text + other)
+                if found and width > WIDE:
+                    block = WIDE
+                    continue
                 if found:
-                    rare = needles.text[text + at]
-                    p = (o + i + at) & OFFSETS
-                    for k in range(width):
-                        if fold[slab[p + k]] == rare and agrees(slab, fold, o + i + k, needles.text, text, m):
-                            offset = offset_of(
-                                slab,
-                                fold,
-                                o,
-                                n,
-                                o + i + k,
-                                serial + row,
-                                int(needles.pattern[c]),
-                                kind,
-                                int(needles.program[c]),
-                                programs,
-                                stamps,
-                            )
+                    p = o + i + at
+                    past = p + width
+                    while p < past:
+                        p = next_byte(slab, p, past, int(needles.text[text + at]), int(upper[text + at]))
+                        if p < past and agrees(slab, fold, p - at, needles.text, text, m):
+                            offset = p - at - o
+                            if kind != 0:
+                                offset = offset_of(
+                                    slab,
+                                    fold,
+                                    o,
+                                    n,
+                                    p - at,
+                                    serial + row,
+                                    int(needles.pattern[c]),
+                                    kind,
+                                    int(needles.program[c]),
+                                    programs,
+                                    stamps,
+                                )
                             if offset >= 0:
                                 if count >= room:
                                     return row, before
@@ -151,5 +168,6 @@ def match_each(
                                 out[3 * count + 1] = needles.pattern[c]
                                 out[3 * count + 2] = offset
                                 count += 1
+                        p += 1
                 i += width
     return end, count

@@ -9,7 +9,7 @@ from __future__ import annotations
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
 from lippycat_core.kernels.hit import offset_of
-from lippycat_core.kernels.needles import BEGIN, END, Index, Needles, Programs
+from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Index, Needles, Programs
 
 REACH = 1024
 """Bytes of a needle that are hashed; longer ones are found by their first (or last) so many."""
@@ -17,6 +17,8 @@ REACH = 1024
 WHOLE = BEGIN | END
 SPREAD = 0x5BD1E995
 LOW31 = 0x7FFFFFFF
+BIT, BUCKET = 20, 32
+"""Where in a key's product with SPREAD the numbers of its bit and of its bucket are taken from."""
 
 
 def squeeze(total: int) -> int:
@@ -82,10 +84,10 @@ def match_ends(
             looked = target
             key = squeeze(total)
             spread = key * SPREAD
-            bit = (spread >> 20) & bits
+            bit = (spread >> BIT) & bits
             if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
                 continue
-            bucket = (spread >> 32) & buckets
+            bucket = (spread >> BUCKET) & buckets
             for c in range(int(index.start[bucket]), int(index.start[bucket + 1])):
                 if needles.low[c] != key or needles.high[c] != target:
                     continue
@@ -95,18 +97,22 @@ def match_ends(
                     continue
                 place = o if backward == 0 else o + n - m
                 if agrees(slab, fold, place, needles.text, int(needles.off[c]), m):
-                    offset = offset_of(
-                        slab,
-                        fold,
-                        o,
-                        n,
-                        place,
-                        serial + row,
-                        int(needles.pattern[c]),
-                        kind,
-                        int(needles.program[c]),
-                        programs,
-                        stamps,
+                    offset = (
+                        place - o
+                        if kind & (ONCE | AT_ZERO) == 0
+                        else offset_of(
+                            slab,
+                            fold,
+                            o,
+                            n,
+                            place,
+                            serial + row,
+                            int(needles.pattern[c]),
+                            kind,
+                            int(needles.program[c]),
+                            programs,
+                            stamps,
+                        )
                     )
                     if offset >= 0:
                         if count >= room:

@@ -1,7 +1,8 @@
-"""Very many needles that may lie anywhere: each is known by one gram of its bytes, the rarest it has, and every gram of a
-span is looked up (Karp, Rabin: Efficient randomized pattern-matching algorithms, 1987; here one gram stands for a needle).
+"""Very many needles that may lie anywhere: each is known by grams of its bytes, and grams of a span are looked up (Karp,
+Rabin: Efficient randomized pattern-matching algorithms, 1987; Wu, Manber: A fast algorithm for multi-pattern searching, 1994).
 
-A bit a hash, in a table that stays in the cache, turns nearly all of them away.
+Where needles are known by `stride` neighbouring grams, every stride-th gram of a span is enough: of those of a needle that
+lies there exactly one is looked up. A bit a hash, in a table that stays in the cache, turns nearly all away.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ SHORTEST, LONGEST = 4, 8
 LOW_FACTOR, HIGH_FACTOR = 0x2545F491, 0x1B873593
 """Below 2**30, so that the sum of both products stays below 2**63."""
 
+FIRST_BIT, SECOND_BIT, BUCKET = 22, 9, 34
+"""Where in that sum the numbers of a key's two bits (Bloom: Space/time trade-offs in hash coding, CACM 1970) and of its bucket
+are taken from."""
+
 
 def lower4(word: int) -> int:
     """Four bytes with ASCII letters in lower case, all at once: bit 7 of each sum says that the byte is at least `A`, or
@@ -29,6 +34,41 @@ def lower4(word: int) -> int:
     return word | (upper >> 2)
 
 
+def next_seen(slab: U8, begin: int, end: int, shift: int, stride: int, seen: U8) -> int:
+    """The first place begin + k * stride below `end` whose gram has the hash of a needle's; `end` or more where there is none.
+    A loop of its own, and small: it is where the time goes."""
+    bits = (len(seen) * 8 - 1) & OFFSETS
+    p = begin
+    while p < end:
+        low = le32(slab, p & OFFSETS)
+        high = le32(slab, (p + shift) & OFFSETS)
+        spread = low * LOW_FACTOR + high * HIGH_FACTOR
+        bit = (spread >> FIRST_BIT) & bits
+        if (int(seen[bit >> 3]) >> (bit & 7)) & 1 != 0:
+            bit = (spread >> SECOND_BIT) & bits
+            if (int(seen[bit >> 3]) >> (bit & 7)) & 1 != 0:
+                break
+        p += stride
+    return p
+
+
+def next_seen_folded(slab: U8, begin: int, end: int, shift: int, stride: int, seen: U8) -> int:
+    """The same with letters in lower case."""
+    bits = (len(seen) * 8 - 1) & OFFSETS
+    p = begin
+    while p < end:
+        low = lower4(le32(slab, p & OFFSETS))
+        high = lower4(le32(slab, (p + shift) & OFFSETS))
+        spread = low * LOW_FACTOR + high * HIGH_FACTOR
+        bit = (spread >> FIRST_BIT) & bits
+        if (int(seen[bit >> 3]) >> (bit & 7)) & 1 != 0:
+            bit = (spread >> SECOND_BIT) & bits
+            if (int(seen[bit >> 3]) >> (bit & 7)) & 1 != 0:
+                break
+        p += stride
+    return p
+
+
 def match_grams(
     slab: U8,
     off: I32,
@@ -38,6 +78,7 @@ def match_grams(
     fold: U8,
     folded: int,
     gram: int,
+    stride: int,
     needles: Needles,
     index: Index,
     programs: Programs,
@@ -45,52 +86,59 @@ def match_grams(
     serial: int,
     out: I32,
 ) -> tuple[int, int]:
-    """Look up each gram of `gram` bytes (SHORTEST to LONGEST) of rows [begin, end) and write (row, pattern, offset) of each
-    hit, in the order of rows. Of a needle `at` says where in it its gram lies, `low` and `high` are the gram's words, folded
-    where `folded` is 1. Returns as `match_each`.
+    """Look up every `stride`-th gram of `gram` bytes (SHORTEST to LONGEST) of rows [begin, end) and write (row, pattern,
+    offset) of each hit, in the order of rows. A needle stands in the table once for each of its `stride` grams: `at` says
+    where in it that gram lies, `low` and `high` are its words, folded where `folded` is 1. Returns as `match_each`.
     """
     count = 0
     room = len(out) // 3
     buckets = len(index.start) - 2
-    bits = len(index.seen) * 8 - 1
     shift = gram - SHORTEST
+    step = max(stride, 1)
     for row in range(begin, end):
         n = int(length[row])
         o = int(off[row]) & OFFSETS
         before = count
-        for i in range(n - gram + 1):
-            p = (o + i) & OFFSETS
+        places = o + n - gram + 1
+        p = o
+        while p < places:
+            p = (
+                next_seen_folded(slab, p, places, shift, step, index.seen)
+                if folded != 0
+                else next_seen(slab, p, places, shift, step, index.seen)
+            )
+            if p >= places:
+                break
             low = le32(slab, p)
-            high = le32(slab, (p + shift) & OFFSETS)
+            high = le32(slab, p + shift)
             if folded != 0:
                 low = lower4(low)
                 high = lower4(high)
-            spread = low * LOW_FACTOR + high * HIGH_FACTOR
-            bit = (spread >> 22) & bits
-            if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
-                continue
-            bucket = (spread >> 34) & buckets
+            bucket = ((low * LOW_FACTOR + high * HIGH_FACTOR) >> BUCKET) & buckets
             for c in range(int(index.start[bucket]), int(index.start[bucket + 1])):
                 if needles.low[c] != low or needles.high[c] != high:
                     continue
-                first = i - int(needles.at[c])
+                first = p - int(needles.at[c])
                 m = int(needles.length[c])
-                if first < 0 or first + m > n:
+                if first < o or first + m > o + n:
                     continue
-                if agrees(slab, fold, o + first, needles.text, int(needles.off[c]), m):
-                    offset = offset_of(
-                        slab,
-                        fold,
-                        o,
-                        n,
-                        o + first,
-                        serial + row,
-                        int(needles.pattern[c]),
-                        int(needles.kind[c]),
-                        int(needles.program[c]),
-                        programs,
-                        stamps,
-                    )
+                if agrees(slab, fold, first, needles.text, int(needles.off[c]), m):
+                    offset = first - o
+                    kind = int(needles.kind[c])
+                    if kind != 0:
+                        offset = offset_of(
+                            slab,
+                            fold,
+                            o,
+                            n,
+                            first,
+                            serial + row,
+                            int(needles.pattern[c]),
+                            kind,
+                            int(needles.program[c]),
+                            programs,
+                            stamps,
+                        )
                     if offset >= 0:
                         if count >= room:
                             return row, before
@@ -98,4 +146,5 @@ def match_grams(
                         out[3 * count + 1] = needles.pattern[c]
                         out[3 * count + 2] = offset
                         count += 1
+            p += step
     return end, count

@@ -100,7 +100,9 @@ class Searcher:
             lengths = (view(ends.steps), view(ends.whole), view(tables.factors), ends.backward)
             stages.append(self._stage(match_ends, view_all(ends.needles), view_all(ends.hashes), *lengths))
         if (grams := tables.grams) is not None:
-            stages.append(self._stage(match_grams, folded, grams.gram, view_all(grams.needles), view_all(grams.hashes)))
+            stages.append(
+                self._stage(match_grams, folded, grams.gram, grams.stride, view_all(grams.needles), view_all(grams.hashes))
+            )
         if automaton is not None and tables.automaton is not None:
             nodes = map(view, (automaton.table, automaton.own, automaton.same, automaton.link))
             columns = (view(automaton.classes), automaton.columns)

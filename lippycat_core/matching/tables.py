@@ -14,23 +14,29 @@ from numpy.typing import NDArray
 
 from lippycat_core.columns import I32, I64, U8, U32
 from lippycat_core.interfaces.match import Algorithm, PatternSet
+from lippycat_core.kernels import match_ends
 from lippycat_core.kernels.match_ends import REACH, SPREAD, WHOLE, squeeze
-from lippycat_core.kernels.match_grams import HIGH_FACTOR, LONGEST, LOW_FACTOR, SHORTEST
+from lippycat_core.kernels.match_grams import BUCKET, FIRST_BIT, HIGH_FACTOR, LONGEST, LOW_FACTOR, SECOND_BIT, SHORTEST
 from lippycat_core.kernels.needles import BEGIN, Index, Needles, Programs
 from lippycat_core.matching.patterns import Needle, Program, parse
 
-FEW = 8
-"""Needles without a place up to this number are looked for one after the other: each costs 0.1 ns a byte."""
+FEW = 4
+"""Needles without a place up to this number are looked for one after the other."""
 
 MOST_ALIKE = 64
-"""Needles of one gram; where more share their rarest gram an automaton does not care."""
+"""Needles that share a gram; where more do, and no other gram tells them apart, an automaton does not care."""
+
+LONGEST_STRIDE = 4
+LEAST_SPARE, MOST_SHARED = 32, 4
+"""Longer strides take shorter grams. These must stay telling: of LEAST_SPARE grams that the needles' bytes could make one at
+most is a needle's, and MOST_SHARED needles at most have the same."""
 
 MOST_ENTRIES = 1 << 27
 """Entries of an automaton that is chosen without being asked for: 512 MB."""
 
-BITS_A_KEY = 24
-MOST_BITS = 1 << 25
-"""A table of seen hashes has so many bits a key (a twenty-fourth of foreign grams gets through) and at most MOST_BITS (4 MB)."""
+BITS_A_KEY = 16
+LEAST_BITS, MOST_BITS = 1 << 15, 1 << 25
+"""A table of seen hashes has so many bits a key at least, within 4 KB, which cost nothing, and 4 MB."""
 
 LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
 SAME = np.arange(256, dtype=np.uint8)
@@ -67,6 +73,7 @@ class Grams(NamedTuple):
     needles: Needles
     hashes: Index
     gram: int
+    stride: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +140,7 @@ def compile_tables(wanted: PatternSet) -> Tables:
         patterns=read.patterns,
         once=read.once,
         each=each_table,
-        each_upper=_upper(each_table) if each_table is not None else np.zeros(1, np.uint8),
+        each_upper=_upper(each_table, folded=wanted.ignore_case) if each_table is not None else np.zeros(1, np.uint8),
         ends=_ends(placed),
         grams=grams,
         automaton=_needles(sorted(automaton)) if automaton else None,
@@ -189,21 +196,21 @@ def _each(needles: Sequence[Needle]) -> Needles:
     return table
 
 
-def _upper(needles: Needles) -> U8:
-    return np.frombuffer(needles.text.tobytes().upper(), np.uint8).copy()
+def _upper(needles: Needles, *, folded: bool) -> U8:
+    """What may stand for each byte beside itself."""
+    return np.frombuffer(needles.text.tobytes().upper(), np.uint8).copy() if folded else needles.text.copy()
 
 
-def _index(spread: NDArray[np.uint64], seen_shift: int, bucket_shift: int) -> tuple[U8, int, NDArray[np.intp]]:
+def _index(spread: NDArray[np.uint64], bit_shifts: Sequence[int], bucket_shift: int) -> tuple[U8, int, NDArray[np.intp]]:
     """The bits of seen hashes, the number of buckets, and each key's bucket."""
     count = max(1, len(spread))
-    bits = min(MOST_BITS, max(64, 1 << (count * BITS_A_KEY - 1).bit_length()))
+    bits = min(MOST_BITS, max(LEAST_BITS, 1 << (count * BITS_A_KEY - 1).bit_length()))
     buckets = max(1, 1 << (count - 1).bit_length())
-    seen = np.zeros(bits // 8, np.uint8)
-    bit = (spread >> np.uint64(seen_shift)) & np.uint64(bits - 1)
-    np.bitwise_or.at(
-        seen, (bit >> np.uint64(3)).astype(np.intp), np.left_shift(1, (bit & np.uint64(7)).astype(np.uint8)).astype(np.uint8)
-    )
-    return seen, buckets, ((spread >> np.uint64(bucket_shift)) & np.uint64(buckets - 1)).astype(np.intp)
+    seen = np.zeros(bits, np.bool_)
+    for shift in bit_shifts:
+        seen[(spread >> np.uint64(shift)) & np.uint64(bits - 1)] = True
+    bucket = ((spread >> np.uint64(bucket_shift)) & np.uint64(buckets - 1)).astype(np.intp)
+    return np.packbits(seen, bitorder="little"), buckets, bucket
 
 
 def _starts(bucket: NDArray[np.intp], buckets: int) -> I32:
@@ -232,7 +239,7 @@ def _ends_table(placed: Sequence[Needle], backward: int) -> Ends:
             sums[rows] = (bytes_of[:, ::-1] if backward else bytes_of) @ scale[:n]
     low = np.array([squeeze(total) for total in sums.tolist()], np.uint32)
     spread = low.astype(np.uint64) * np.uint64(SPREAD)
-    seen, buckets, bucket = _index(spread, 20, 32)
+    seen, buckets, bucket = _index(spread, (match_ends.BIT,), match_ends.BUCKET)
     order = np.lexsort((needles.pattern, hashed, low, bucket))
     placed_whole = (needles.kind & WHOLE) == WHOLE
     stepping = ~placed_whole | (needles.length >= REACH)
@@ -247,25 +254,41 @@ def _ends_table(placed: Sequence[Needle], backward: int) -> Ends:
 
 
 def _grams(loose: Sequence[Needle]) -> Grams:
-    """Each needle under the rarest gram that it has."""
+    """Known by as many neighbouring grams as leave these telling."""
     needles = _needles(loose)
-    gram = min(LONGEST, int(needles.length.min()))
+    shortest = int(needles.length.min())
+    alphabet = len(np.unique(needles.text))
+    for stride in range(min(LONGEST_STRIDE, shortest - SHORTEST + 1), 1, -1):
+        gram = min(LONGEST, shortest - stride + 1)
+        if len(loose) * stride * LEAST_SPARE <= alphabet**gram:
+            table = _grams_table(needles, gram, stride)
+            if _alike(table) <= MOST_SHARED:
+                return table
+    return _grams_table(needles, min(LONGEST, shortest), 1)
+
+
+def _grams_table(needles: Needles, gram: int, stride: int) -> Grams:
+    """Each needle under `stride` neighbouring grams, of all that it has those that fewest others have."""
     places = needles.length.astype(np.int64) - gram + 1
-    owner = np.repeat(np.arange(len(loose)), places)
+    owner = np.repeat(np.arange(len(places)), places)
     first = np.concatenate([[0], np.cumsum(places)[:-1]])
     at = np.arange(len(owner)) - np.repeat(first, places)
     low, high = _words(needles.text, needles.off[owner] + at, gram)
     key = (high.astype(np.uint64) << np.uint64(32)) | low
     _, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-    rank = counts[inverse].astype(np.int64) * (int(places.max()) + 1) + at
-    best = np.minimum.reduceat(rank, first)
-    chosen = first + best % (int(places.max()) + 1)
-    low, high = low[chosen], high[chosen]
+    commonest = counts[inverse].astype(np.int64)
+    for k in range(1, stride):  # of the grams from each place on
+        commonest[:-k] = np.maximum(commonest[:-k], counts[inverse][k:])
+    fits = at <= np.repeat(places, places) - stride
+    rank = np.where(fits, commonest, len(key) + 1) * (int(places.max()) + 1) + at
+    chosen = first + np.minimum.reduceat(rank, first) % (int(places.max()) + 1)
+    each = (chosen[:, None] + np.arange(stride)).reshape(-1)
+    low, high = low[each], high[each]
     spread = low.astype(np.uint64) * np.uint64(LOW_FACTOR) + high.astype(np.uint64) * np.uint64(HIGH_FACTOR)
-    seen, buckets, bucket = _index(spread, 22, 34)
-    order = np.lexsort((needles.pattern, high, low, bucket))
-    table = _in_order(needles._replace(at=at[chosen].astype(np.int32), low=low, high=high), order)
-    return Grams(table, Index(seen, _starts(bucket, buckets)), gram)
+    seen, buckets, bucket = _index(spread, (FIRST_BIT, SECOND_BIT), BUCKET)
+    copies = _in_order(needles, owner[each])._replace(at=at[each].astype(np.int32), low=low, high=high)
+    table = _in_order(copies, np.lexsort((copies.pattern, high, low, bucket)))
+    return Grams(table, Index(seen, _starts(bucket, buckets)), gram, stride)
 
 
 def _words(text: U8, first: NDArray[np.int64], gram: int) -> tuple[U32, U32]:
