@@ -12,3 +12,4 @@ typedef unsigned long long lc_u64;
 #define LC_HELPER static __device__ __forceinline__
 #define LC_ID ((lc_i32)(blockIdx.x * blockDim.x + threadIdx.x))
 #define LC_ATOMIC_ADD(place, value) atomicAdd((place), (value))
+#define LC_LE32(bytes) ((bytes)[0] | ((lc_u32)(bytes)[1] << 8) | ((lc_u32)(bytes)[2] << 16) | ((lc_u32)(bytes)[3] << 24))

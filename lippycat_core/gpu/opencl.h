@@ -12,3 +12,4 @@ typedef ulong lc_u64;
 #define LC_HELPER static inline
 #define LC_ID ((lc_i32)get_global_id(0))
 #define LC_ATOMIC_ADD(place, value) atomic_add((place), (value))
+#define LC_LE32(bytes) as_uint(vload4(0, (bytes))) /* of any alignment; devices are little-endian */

@@ -80,7 +80,7 @@ class DeviceTables:
             sizes = (len(ends.steps), len(ends.whole), ends.backward)
             stages.append(Stage("lc_match_ends", self._needles(ends.needles), (*self._index(ends.hashes), *own, *sizes)))
         if (grams := tables.grams) is not None:
-            own_grams = (*self._index(grams.hashes), *_masks(grams.hashes), grams.gram)
+            own_grams = (*self._index(grams.hashes), *_masks(grams.hashes), grams.gram, grams.stride)
             stages.append(Stage("lc_match_grams", self._needles(grams.needles), own_grams))
         if tables.automaton is not None:
             automaton = Automaton(tables.automaton, kernels, folded=tables.folded)
