@@ -7,6 +7,7 @@ is finished.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
@@ -40,16 +41,25 @@ Own: TypeAlias = Any
 
 
 class OpenClBuffer:
-    """A `Buffer`; it keeps the array whose memory it uses."""
+    """A `Buffer`; it keeps the array whose memory it uses. No two have the same `number`, and it is no number that kernels
+    take."""
+
+    _numbers = itertools.count(1 << 32)
 
     def __init__(self, memory: cl.Buffer, nbytes: int, array: NDArray[Any] | None = None) -> None:
         self.memory, self.nbytes, self.array = memory, nbytes, array
+        self.number = next(self._numbers)
 
     def release(self) -> None:
         """Give the memory back."""
         with _driver("OpenCL"):
             self.memory.release()
         self.array = None
+
+
+def _with_arguments(kernel: cl.Kernel) -> tuple[cl.Kernel, list[int | None]]:
+    """A kernel and what its arguments were set to."""
+    return kernel, [None] * kernel.num_args
 
 
 class OpenClDevice:
@@ -70,7 +80,9 @@ class OpenClDevice:
                 warnings.simplefilter("ignore", cl.CompilerWarning)  # what a compiler merely remarks on
                 program = cl.Program(self._context, text).build(cache_dir=str(cache_dir) if cache_dir else None)
             # One object a queue: its arguments are set anew while the other queue's launch may still wait.
-            self._kernels = [{name: cl.Kernel(program, name) for name in kernel_names(text)} for _ in range(QUEUES)]
+            self._kernels = [
+                {name: _with_arguments(cl.Kernel(program, name)) for name in kernel_names(text)} for _ in range(QUEUES)
+            ]
         self._kept: list[list[Any]] = [[] for _ in range(QUEUES)]
 
     def free_memory(self) -> int:
@@ -115,14 +127,17 @@ class OpenClDevice:
                 self._kept[queue].append(cl.enqueue_copy(self._queues[queue], into, source.memory, is_blocking=False))
 
     def launch(self, queue: int, kernel: str, items: int, arguments: Sequence[Own | int]) -> None:
-        """Queue a kernel."""
-        values = [np.int32(value) if isinstance(value, int) else value.memory for value in arguments]
+        """Queue a kernel. Arguments are set where they are not what they were: each costs a few microseconds."""
+        run, had = self._kernels[queue][kernel]
         items = (items + self._group - 1) // self._group * self._group
-        run = self._kernels[queue][kernel]
         with _driver(self.name):
-            run.set_args(*values)
+            for place, value in enumerate(arguments):
+                number = value if isinstance(value, int) else value.number
+                if had[place] != number:
+                    run.set_arg(place, np.int32(value) if isinstance(value, int) else value.memory)
+                    had[place] = number
             cl.enqueue_nd_range_kernel(self._queues[queue], run, (items,), (self._group,))
-        self._kept[queue].append(values)
+        self._kept[queue].append(arguments)
 
     def finish(self, queue: int) -> None:
         """Wait for a queue."""
