@@ -12,4 +12,6 @@ typedef ulong lc_u64;
 #define LC_HELPER static inline
 #define LC_ID ((lc_i32)get_global_id(0))
 #define LC_ATOMIC_ADD(place, value) atomic_add((place), (value))
-#define LC_LE32(bytes) as_uint(vload4(0, (bytes))) /* of any alignment; devices are little-endian */
+/* Four bytes at any place; devices are little-endian. */
+typedef struct { lc_u32 value; } __attribute__((packed)) lc_word;
+#define LC_LE32(bytes) (((LC_GLOBAL const lc_word *)(bytes))->value)
