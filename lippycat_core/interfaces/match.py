@@ -88,8 +88,8 @@ class Matcher(Protocol):
         ...
 
     def collect(self) -> Hits:
-        """The hits of the oldest open submission. ContractError where there is none. DeviceFailed where the device failed
-        on it; then this submission is over."""
+        """The hits of the oldest open submission, the caller's to keep. ContractError where there is none. DeviceFailed where
+        the device failed on it; then this submission is over."""
         ...
 
     def close(self) -> None:
@@ -99,10 +99,11 @@ class Matcher(Protocol):
 
 class Extractor(Protocol):
     """Finds one header field in messages (RFC 3261, 7.3). A span is a message: lines that end in LF, with or without CR.
-    The first line that is named so counts: any case, white space allowed in front of the colon, at the begin of the span
-    too; lines that begin with white space belong to the field before them. The first empty line ends the search (those in
-    front of everything are passed over: RFC 3261, 7.5). The value is given without white space at its ends, folded lines
-    included, and may be empty; one that the span's end cuts counts as far as it goes."""
+    The first line that is named so counts: any case, white space (SP, HTAB) allowed in front of the colon, at the begin of the
+    span too; lines that begin with white space belong to the field before them. The first empty line ends the search, one of
+    carriage returns alone too (some senders write CR CR LF); line ends in front of everything are passed over (RFC 3261, 7.5).
+    The value is given without white space and line ends at its ends, folded lines included. It may be empty: then it lies
+    where the field ends, at its last LF or the span's end. One that the span's end cuts counts as far as it goes."""
 
     def submit(self, spans: Spans) -> None:
         """Begin to look; as `Matcher.submit`."""

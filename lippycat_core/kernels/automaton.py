@@ -9,7 +9,7 @@ from __future__ import annotations
 from lippycat_core.columns import I32, U8
 from lippycat_core.kernels.compare import OFFSETS
 from lippycat_core.kernels.hit import offset_of
-from lippycat_core.kernels.needles import BEGIN, END, Needles, Programs
+from lippycat_core.kernels.needles import BEGIN, END, Found, Needles, Programs
 
 
 def count_nodes(text: U8, off: I32, length: I32) -> int:
@@ -106,16 +106,19 @@ def match_automaton(
     programs: Programs,
     stamps: I32,
     serial: int,
-    out: I32,
-) -> tuple[int, int]:
+    out: Found,
+) -> tuple[int, int, int]:
     """Run the automaton over rows [begin, end) and write (row, pattern, offset) of each hit, in the order of rows.
     `classes` folds where case is ignored. Returns as `match_each`."""
     count = 0
-    room = len(out) // 3
+    room = len(out.row)
+    ordered = 1
     for row in range(begin, end):
         n = int(length[row])
         o = int(off[row]) & OFFSETS
         before = count
+        last_pattern = -1
+        last_offset = -1
         state = 0
         for i in range(n):
             entry = int(table[state + int(classes[slab[(o + i) & OFFSETS]])])
@@ -145,11 +148,16 @@ def match_automaton(
                         )
                         if offset >= 0:
                             if count >= room:
-                                return row, before
-                            out[3 * count] = row
-                            out[3 * count + 1] = needles.pattern[c]
-                            out[3 * count + 2] = offset
+                                return row, before, ordered
+                            pattern = int(needles.pattern[c])
+                            if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
+                                ordered = 0
+                            last_pattern = pattern
+                            last_offset = offset
+                            out.row[count] = row
+                            out.pattern[count] = pattern
+                            out.offset[count] = offset
                             count += 1
                     c = int(same[c])
                 node = int(link[node])
-    return end, count
+    return end, count, ordered

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from lippycat_core.columns import I32, U8
+from lippycat_core.kernels.load import le32
 from lippycat_core.kernels.needles import BEGIN, END
 
 OFFSETS = 0x7FFFFFFF
 """An offset and-ed with this is known to be no negative index, which Python would count from the end: machine code then
 needs no check for that, and reads several bytes at once."""
 
+CAPITAL = 0x41
+
+
+def lower4(word: int) -> int:
+    """Four bytes with ASCII letters in lower case, all at once: bit 7 of each sum says that the byte is at least `A`, or
+    beyond `Z`."""
+    low7 = word & 0x7F7F7F7F
+    from_a = low7 + 0x3F3F3F3F
+    beyond_z = low7 + 0x25252525
+    upper = from_a & (0xFFFFFFFF ^ beyond_z) & (0xFFFFFFFF ^ word) & 0x80808080
+    return word | (upper >> 2)
+
 
 def agrees(slab: U8, fold: U8, place: int, text: U8, off: int, length: int) -> bool:
-    """Whether `length` bytes at `place` are those at `off` of `text`."""
+    """Whether `length` bytes at `place` are those at `off` of `text`, which is folded; four at a time, the last four
+    perhaps once more."""
     p = place & OFFSETS
     t = off & OFFSETS
     n = length & OFFSETS
+    folded = fold[CAPITAL] != CAPITAL
     i = 0
+    if n >= 4:
+        while i < n:
+            k = min(i, n - 4) & OFFSETS
+            word = le32(slab, p + k)
+            if (lower4(word) if folded else word) != le32(text, t + k):
+                return False
+            i += 4
+        return True
     while i < n and fold[slab[p + i]] == text[t + i]:
         i += 1
     return i == n

@@ -1,4 +1,4 @@
-"""One needle after the other: what is fastest for a few, and what a user may ask for.
+"""One needle: what is fastest for a few, one after the other, and what a user may ask for.
 
 Needles that may lie anywhere are found by their two rarest bytes, looked for at many places at once; only where both stand
 is anything compared.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
-from lippycat_core.kernels.hit import offset_of
-from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Needles, Programs
+from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Found, Needles
 
-WIDE = 32
-"""Places that the processor looks at in one step."""
+WIDE, NARROW = 32, 64
+"""Places that the processor looks at in one step; spans with no more than NARROW are gone through by steps at once."""
 
 BLOCK = 256
 """Places after which is asked whether there was anything; where there was, each step is asked."""
@@ -64,110 +63,75 @@ def match_each(
     upper: U8,
     folded: int,
     needles: Needles,
-    programs: Programs,
-    stamps: I32,
-    serial: int,
-    out: I32,
-) -> tuple[int, int]:
-    """Look for each needle in rows [begin, end) and write (row, pattern, offset) of each hit, in the order of rows.
+    which: int,
+    out: Found,
+) -> tuple[int, int, int]:
+    """Look for one needle, number `which`, which calls for no program, in rows [begin, end) and write (row, pattern, offset) of
+    each hit.
 
-    `at` and `low` of a needle say where in it its two rarest bytes stand; `upper` is the needles' text in upper case.
-    Returns the row at which `out` was full (its hits are not in it) or `end`, and the number of hits.
+    `at` and `low` of a needle say where in it its two rarest bytes stand; `upper` is the needles' text in upper case, where
+    case is ignored. Returns the row at which `out` was full (its hits are not in it) or `end`, the number of hits, and 1 where
+    each row's hits are in order of pattern and offset.
     """
     count = 0
-    room = len(out) // 3
-    size = len(slab)
+    room = len(out.row)
+    m = int(needles.length[which])
+    kind = int(needles.kind[which])
+    first = int(needles.off[which])
+    at = int(needles.at[which])
+    other = int(needles.low[which])
+    pattern = int(needles.pattern[which])
+    rare = int(needles.text[first + at]) if m > 0 else 0
+    capital = int(upper[first + at]) if m > 0 else 0
+    size = len(slab) - max(at, other)
     for row in range(begin, end):
         n = int(length[row])
-        if n < 0:
+        if n < m:
             continue
-        o = int(off[row])
+        o = int(off[row]) & OFFSETS
         before = count
-        for c in range(len(needles.off)):
-            m = int(needles.length[c])
-            last = n - m
-            if last < 0:
+        if kind & (BEGIN | END) != 0:
+            place = o if kind & BEGIN != 0 else o + n - m
+            if (kind & BEGIN != 0 and kind & END != 0 and n != m) or not agrees(slab, fold, place, needles.text, first, m):
                 continue
-            kind = int(needles.kind[c])
-            text = int(needles.off[c])
-            if kind & (BEGIN | END) != 0:
-                if kind & BEGIN != 0 and kind & END != 0 and last != 0:
-                    continue
-                place = o if kind & BEGIN != 0 else o + last
-                if agrees(slab, fold, place, needles.text, text, m):
-                    offset = (
-                        place - o
-                        if kind & (ONCE | AT_ZERO) == 0
-                        else offset_of(
-                            slab,
-                            fold,
-                            o,
-                            n,
-                            place,
-                            serial + row,
-                            int(needles.pattern[c]),
-                            kind,
-                            int(needles.program[c]),
-                            programs,
-                            stamps,
-                        )
-                    )
-                    if offset >= 0:
+            if count >= room:
+                return row, before, 1
+            out.row[count] = row
+            out.pattern[count] = pattern
+            out.offset[count] = 0 if kind & AT_ZERO != 0 else place - o
+            count += 1
+            continue
+        places = o + n - m + 1
+        place = o
+        block = BLOCK if places - place > NARROW else WIDE
+        while place < places:
+            width = min(places - place, block)
+            whole = (width + WIDE - 1) & -WIDE  # whole steps where the slab has so many bytes: what is found is compared anyway
+            if place + whole > size:
+                whole = width
+            if folded != 0:
+                found = both_anywhere_folded(
+                    slab, place + at, place + other, whole, needles.text, upper, first + at, first + other
+                )
+            else:
+                found = both_anywhere(slab, place + at, place + other, whole, needles.text, first + at, first + other)
+            if found and width > WIDE:
+                block = WIDE
+                continue
+            past = place + width
+            if found:
+                while place < past:
+                    place = next_byte(slab, place + at, past + at, rare, capital) - at
+                    if place < past and agrees(slab, fold, place, needles.text, first, m):
                         if count >= room:
-                            return row, before
-                        out[3 * count] = row
-                        out[3 * count + 1] = needles.pattern[c]
-                        out[3 * count + 2] = offset
+                            return row, before, 1
+                        out.row[count] = row
+                        out.pattern[count] = pattern
+                        out.offset[count] = 0 if kind & AT_ZERO != 0 else place - o
                         count += 1
-                continue
-            at = int(needles.at[c])
-            other = int(needles.low[c])
-            i = 0
-            block = BLOCK
-            while i <= last:
-                width = min(last + 1 - i, block)
-                whole = (
-                    (width + WIDE - 1) // WIDE * WIDE
-                )  # a whole step where the slab has so many bytes: hits are compared anyway
-                if o + i + max(at, other) + whole > size:
-                    whole = width
-                if folded != 0:
-                    found = both_anywhere_folded(
-                        slab, o + i + at, o + i + other, whole, needles.text, upper, text + at, text + other
-                    )
-                else:
-                    found = both_anywhere(slab, o + i + at, o + i + other, whole, needles.text, text + at, text + other)
-                if found and width > WIDE:
-                    block = WIDE
-                    continue
-                if found:
-                    p = o + i + at
-                    past = p + width
-                    while p < past:
-                        p = next_byte(slab, p, past, int(needles.text[text + at]), int(upper[text + at]))
-                        if p < past and agrees(slab, fold, p - at, needles.text, text, m):
-                            offset = p - at - o
-                            if kind != 0:
-                                offset = offset_of(
-                                    slab,
-                                    fold,
-                                    o,
-                                    n,
-                                    p - at,
-                                    serial + row,
-                                    int(needles.pattern[c]),
-                                    kind,
-                                    int(needles.program[c]),
-                                    programs,
-                                    stamps,
-                                )
-                            if offset >= 0:
-                                if count >= room:
-                                    return row, before
-                                out[3 * count] = row
-                                out[3 * count + 1] = needles.pattern[c]
-                                out[3 * count + 2] = offset
-                                count += 1
-                        p += 1
-                i += width
-    return end, count
+                        if kind & ONCE != 0:
+                            past = places
+                            break
+                    place += 1
+            place = past
+    return end, count, 1

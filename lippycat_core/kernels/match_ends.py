@@ -9,7 +9,7 @@ from __future__ import annotations
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
 from lippycat_core.kernels.hit import offset_of
-from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Index, Needles, Programs
+from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Found, Index, Needles, Programs
 
 REACH = 1024
 """Bytes of a needle that are hashed; longer ones are found by their first (or last) so many."""
@@ -42,8 +42,8 @@ def match_ends(
     programs: Programs,
     stamps: I32,
     serial: int,
-    out: I32,
-) -> tuple[int, int]:
+    out: Found,
+) -> tuple[int, int, int]:
     """Look for needles at the begin (at the end where `backward` is 1) of rows [begin, end) and write (row, pattern, offset)
     of each hit, in the order of rows.
 
@@ -52,7 +52,8 @@ def match_ends(
     `factors`, backwards where the span is read so), `high` how many bytes are in it. Returns as `match_each`.
     """
     count = 0
-    room = len(out) // 3
+    room = len(out.row)
+    ordered = 1
     buckets = len(index.start) - 2
     bits = len(index.seen) * 8 - 1
     for row in range(begin, end):
@@ -61,6 +62,8 @@ def match_ends(
             continue
         o = int(off[row]) & OFFSETS
         before = count
+        last_pattern = -1
+        last_offset = -1
         total = 0
         taken = 0
         looked = -1
@@ -116,9 +119,14 @@ def match_ends(
                     )
                     if offset >= 0:
                         if count >= room:
-                            return row, before
-                        out[3 * count] = row
-                        out[3 * count + 1] = needles.pattern[c]
-                        out[3 * count + 2] = offset
+                            return row, before, ordered
+                        pattern = int(needles.pattern[c])
+                        if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
+                            ordered = 0
+                        last_pattern = pattern
+                        last_offset = offset
+                        out.row[count] = row
+                        out.pattern[count] = pattern
+                        out.offset[count] = offset
                         count += 1
-    return end, count
+    return end, count, ordered

@@ -8,10 +8,10 @@ lies there exactly one is looked up. A bit a hash, in a table that stays in the 
 from __future__ import annotations
 
 from lippycat_core.columns import I32, U8
-from lippycat_core.kernels.compare import OFFSETS, agrees
+from lippycat_core.kernels.compare import OFFSETS, agrees, lower4
 from lippycat_core.kernels.hit import offset_of
 from lippycat_core.kernels.load import le32
-from lippycat_core.kernels.needles import Index, Needles, Programs
+from lippycat_core.kernels.needles import Found, Index, Needles, Programs
 
 SHORTEST, LONGEST = 4, 8
 """Bytes of a gram: two words of four, which overlap where it is shorter than eight."""
@@ -22,16 +22,6 @@ LOW_FACTOR, HIGH_FACTOR = 0x2545F491, 0x1B873593
 FIRST_BIT, SECOND_BIT, BUCKET = 22, 9, 34
 """Where in that sum the numbers of a key's two bits (Bloom: Space/time trade-offs in hash coding, CACM 1970) and of its bucket
 are taken from."""
-
-
-def lower4(word: int) -> int:
-    """Four bytes with ASCII letters in lower case, all at once: bit 7 of each sum says that the byte is at least `A`, or
-    beyond `Z`."""
-    low7 = word & 0x7F7F7F7F
-    from_a = low7 + 0x3F3F3F3F
-    beyond_z = low7 + 0x25252525
-    upper = from_a & (0xFFFFFFFF ^ beyond_z) & (0xFFFFFFFF ^ word) & 0x80808080
-    return word | (upper >> 2)
 
 
 def next_seen(slab: U8, begin: int, end: int, shift: int, stride: int, seen: U8) -> int:
@@ -84,14 +74,15 @@ def match_grams(
     programs: Programs,
     stamps: I32,
     serial: int,
-    out: I32,
-) -> tuple[int, int]:
+    out: Found,
+) -> tuple[int, int, int]:
     """Look up every `stride`-th gram of `gram` bytes (SHORTEST to LONGEST) of rows [begin, end) and write (row, pattern,
     offset) of each hit, in the order of rows. A needle stands in the table once for each of its `stride` grams: `at` says
     where in it that gram lies, `low` and `high` are its words, folded where `folded` is 1. Returns as `match_each`.
     """
     count = 0
-    room = len(out) // 3
+    room = len(out.row)
+    ordered = 1
     buckets = len(index.start) - 2
     shift = gram - SHORTEST
     step = max(stride, 1)
@@ -99,6 +90,8 @@ def match_grams(
         n = int(length[row])
         o = int(off[row]) & OFFSETS
         before = count
+        last_pattern = -1
+        last_offset = -1
         places = o + n - gram + 1
         p = o
         while p < places:
@@ -141,10 +134,15 @@ def match_grams(
                         )
                     if offset >= 0:
                         if count >= room:
-                            return row, before
-                        out[3 * count] = row
-                        out[3 * count + 1] = needles.pattern[c]
-                        out[3 * count + 2] = offset
+                            return row, before, ordered
+                        pattern = int(needles.pattern[c])
+                        if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
+                            ordered = 0
+                        last_pattern = pattern
+                        last_offset = offset
+                        out.row[count] = row
+                        out.pattern[count] = pattern
+                        out.offset[count] = offset
                         count += 1
             p += step
-    return end, count
+    return end, count, ordered

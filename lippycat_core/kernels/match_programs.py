@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.kernels.compare import program_begin
-from lippycat_core.kernels.needles import Programs
+from lippycat_core.kernels.needles import Found, Programs
 
 
 def match_programs(
-    slab: U8, off: I32, length: I32, begin: int, end: int, fold: U8, programs: Programs, which: I32, out: I32
-) -> tuple[int, int]:
+    slab: U8, off: I32, length: I32, begin: int, end: int, fold: U8, programs: Programs, which: I32, out: Found
+) -> tuple[int, int, int]:
     """Try programs `which` on rows [begin, end) and write (row, pattern, offset) of each that matches. Returns as
     `match_each`."""
     count = 0
-    room = len(out) // 3
+    room = len(out.row)
+    ordered = 1
     for row in range(begin, end):
         n = int(length[row])
         if n < 0:
             continue
         o = int(off[row])
         before = count
+        last_pattern = -1
+        last_offset = -1
         for k in range(len(which)):
             program = int(which[k])
             offset = program_begin(
@@ -37,9 +40,14 @@ def match_programs(
             )
             if offset >= 0:
                 if count >= room:
-                    return row, before
-                out[3 * count] = row
-                out[3 * count + 1] = programs.pattern[program]
-                out[3 * count + 2] = offset
+                    return row, before, ordered
+                pattern = int(programs.pattern[program])
+                if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
+                    ordered = 0
+                last_pattern = pattern
+                last_offset = offset
+                out.row[count] = row
+                out.pattern[count] = pattern
+                out.offset[count] = offset
                 count += 1
-    return end, count
+    return end, count, ordered

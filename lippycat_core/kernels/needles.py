@@ -47,3 +47,11 @@ class Programs(NamedTuple):
     first: I32  # by program: its first segment; one entry more at the end
     kind: I32  # by program: BEGIN, END
     pattern: I32  # by program: number of the pattern
+
+
+class Found(NamedTuple):
+    """Where a kernel writes its hits: a row's follow each other, rows ascend."""
+
+    row: I32
+    pattern: I32
+    offset: I32

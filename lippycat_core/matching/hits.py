@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lippycat_core.columns import I32, I64
+from lippycat_core.columns import I64
 from lippycat_core.interfaces.match import Hits
 
 NO_HITS = np.zeros(0, np.int32)
 
 
-def in_order(found: I32, *, first_only: bool, sort: bool = True) -> Hits:
-    """The hits of `found`, three numbers each (row, pattern, offset), ordered by all three; with `first_only` the first of
-    each row. Without `sort` they are in order already."""
-    triples = found.reshape(-1, 3)
-    if not len(triples):
-        return Hits(NO_HITS, NO_HITS, NO_HITS)
-    row, pattern, offset = triples[:, 0], triples[:, 1], triples[:, 2]
-    if sort and len(triples) > 1:
-        row, pattern, offset = _sorted(row, pattern, offset)
-    if first_only and len(row) > 1:
-        keep = np.concatenate([[True], row[1:] != row[:-1]])
-        row, pattern, offset = row[keep], pattern[keep], offset[keep]
-    return Hits(np.ascontiguousarray(row), np.ascontiguousarray(pattern), np.ascontiguousarray(offset))
-
-
-def _sorted(row: I32, pattern: I32, offset: I32) -> tuple[I32, I32, I32]:
-    """All three as one number, sorted and taken apart again: much faster than an order of three columns."""
-    bits = [int(column.max()).bit_length() for column in (row, pattern, offset)]
+def in_order(hits: Hits) -> Hits:
+    """The same hits ordered by row, pattern and offset: all three as one number, sorted and taken apart again, which is much
+    faster than an order of three columns."""
+    row, pattern, offset = hits
+    if len(row) < 2:
+        return hits
+    bits = [int(column.max()).bit_length() for column in hits]
     if sum(bits) > 63:
         order = np.lexsort((offset, pattern, row))
-        return row[order], pattern[order], offset[order]
-    key: I64 = (row.astype(np.int64) << (bits[1] + bits[2])) | (pattern.astype(np.int64) << bits[2]) | offset
+        return Hits(row[order], pattern[order], offset[order])
+    key: I64 = row.astype(np.int64)
+    key <<= bits[1]
+    key |= pattern
+    key <<= bits[2]
+    key |= offset
     key.sort()
-    return (
-        (key >> (bits[1] + bits[2])).astype(np.int32),
-        ((key >> bits[2]) & ((1 << bits[1]) - 1)).astype(np.int32),
-        (key & ((1 << bits[2]) - 1)).astype(np.int32),
-    )
+    offset = (key & ((1 << bits[2]) - 1)).astype(np.int32)
+    key >>= bits[2]
+    pattern = (key & ((1 << bits[1]) - 1)).astype(np.int32)
+    key >>= bits[1]
+    return Hits(key.astype(np.int32), pattern, offset)
+
+
+def first_a_row(hits: Hits) -> Hits:
+    """Of ordered hits the first of each row."""
+    if len(hits.row) < 2:
+        return hits
+    keep = np.concatenate([[True], hits.row[1:] != hits.row[:-1]])
+    return Hits(hits.row[keep], hits.pattern[keep], hits.offset[keep])
+
+
+def joined(parts: Sequence[Hits]) -> Hits:
+    """Hits one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return Hits(NO_HITS, NO_HITS, NO_HITS)
+    return Hits(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def once_a_row(hits: Hits, once: NDArray[np.bool_]) -> Hits:

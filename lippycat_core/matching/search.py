@@ -9,14 +9,15 @@ import numpy as np
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.errors import FilterError
-from lippycat_core.interfaces.match import Spans
+from lippycat_core.interfaces.match import Hits, Spans
 from lippycat_core.kernels.automaton import build, count_nodes, match_automaton
 from lippycat_core.kernels.match_each import match_each
 from lippycat_core.kernels.match_ends import match_ends
 from lippycat_core.kernels.match_grams import match_grams
 from lippycat_core.kernels.match_programs import match_programs
-from lippycat_core.kernels.needles import Needles
+from lippycat_core.kernels.needles import Found, Needles
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.matching.hits import in_order, joined
 from lippycat_core.matching.tables import LOWER, Tables
 
 KERNELS: tuple[Kernel, ...] = (match_each, match_ends, match_grams, match_programs, match_automaton, count_nodes, build)
@@ -65,9 +66,9 @@ class Automaton:
         self.classes: U8 = classes[LOWER] if folded else classes
 
 
-Stage = Callable[[tuple[Any, ...], int, int, int], tuple[int, int]]
+Stage = Callable[[tuple[Any, ...], int, int, int], tuple[int, int, int]]
 """A kernel with the tables that it takes, called with the spans' columns, first and last row, and the stamps' serial number;
-gives the row at which the room for hits ended, and how many there are."""
+gives the row at which the room for hits ended, how many there are, and whether each row's are in order."""
 
 
 class Searcher:
@@ -82,8 +83,8 @@ class Searcher:
         self._stages = self._bound(tables, automaton)
 
     def _make_room(self, hits: int) -> None:
-        self._out: I32 = np.zeros(3 * hits, np.int32)
-        self._out_view = self._kernels.view(self._out)
+        self._out = Found(np.zeros(hits, np.int32), np.zeros(hits, np.int32), np.zeros(hits, np.int32))
+        self._out_view = self._kernels.view_all(self._out)
 
     def _stage(self, kernel: Kernel, *tables: Any) -> Stage:
         run: Any = self._kernels[kernel]
@@ -95,7 +96,7 @@ class Searcher:
         view, view_all, folded = self._kernels.view, self._kernels.view_all, int(tables.folded)
         stages: list[Stage] = []
         if tables.each is not None:
-            stages.append(self._stage(match_each, view(tables.each_upper), folded, view_all(tables.each)))
+            stages += self._one_by_one(tables.each, view(tables.each_upper), folded)
         for ends in tables.ends:
             lengths = (view(ends.steps), view(ends.whole), view(tables.factors), ends.backward)
             stages.append(self._stage(match_ends, view_all(ends.needles), view_all(ends.hashes), *lengths))
@@ -113,25 +114,38 @@ class Searcher:
             stages.append(lambda spans, a, b, serial: run(*spans, a, b, *arguments, which, self._out_view))
         return stages
 
-    def search(self, spans: Spans, begin: int, end: int) -> tuple[I32, bool]:
-        """All hits in rows [begin, end) as (row, pattern, offset) one behind the other, and whether they are in order."""
-        columns = (self._kernels.view(spans.slab), self._kernels.view(spans.off), self._kernels.view(spans.length))
-        found: list[I32] = []
+    def _one_by_one(self, needles: Needles, upper: U8, folded: int) -> list[Stage]:
+        run: Any = self._kernels[match_each]
+        columns = self._kernels.view_all(needles)
+
+        def stage(which: int) -> Stage:
+            return lambda spans, begin, end, _: run(*spans, begin, end, self._fold, upper, folded, columns, which, self._out_view)
+
+        return [stage(which) for which in range(len(needles.off))]
+
+    def search(self, spans: Spans, begin: int, end: int) -> Hits:
+        """All hits in rows [begin, end), ordered."""
+        view = self._kernels.view
+        columns = (view(spans.slab), view(spans.off), view(spans.length))
+        found: list[Hits] = []
+        in_place = 1
         for stage in self._stages:
             row = begin
             while row < end:
                 if self._serial > MOST_STAMP - end:
                     np.asarray(self._stamps)[:] = 0
                     self._serial = 1
-                row, count = stage(columns, row, end, self._serial)
+                row, count, ordered = stage(columns, row, end, self._serial)
                 self._serial += end + 1
                 if count:
-                    found.append(self._out[: 3 * count].copy())
-                if row < end and (not count or len(self._out) < 3 * ENOUGH_ROOM):  # one row's hits must fit
-                    self._make_room(2 * len(self._out) // 3)
-        if not found:
-            return self._out[:0], True
-        return (found[0] if len(found) == 1 else np.concatenate(found)), len(found) == 1 and len(found[0]) == 3
+                    out = self._out
+                    found.append(Hits(out.row[:count].copy(), out.pattern[:count].copy(), out.offset[:count].copy()))
+                    in_place &= ordered
+                if row < end and (not count or len(self._out.row) < ENOUGH_ROOM):  # one row's hits must fit
+                    self._make_room(2 * len(self._out.row))
+            in_place &= not found or stage is self._stages[-1]  # another stage's hits come behind
+        hits = joined(found)
+        return hits if in_place else in_order(hits)
 
 
 def searchers(tables: Tables, sets: Sequence[KernelSet]) -> list[Searcher]:

@@ -113,25 +113,25 @@ def compile_tables(wanted: PatternSet) -> Tables:
     read = parse(wanted)
     placed = [needle for needle in read.needles if needle.kind & WHOLE]
     loose = [needle for needle in read.needles if not needle.kind & WHOLE]
-    empty = [needle for needle in placed if not needle.text]
-    each: list[Needle] = []
+    one_by_one: list[Needle] = []
     automaton: list[Needle] = []
     grams: Grams | None = None
     if wanted.algorithm is Algorithm.LINEAR:
-        each, placed = [needle for needle in read.needles if needle.program < 0], []
+        one_by_one, placed = read.needles, []
     elif wanted.algorithm is Algorithm.AHO_CORASICK:
-        automaton, placed = [needle for needle in read.needles if needle.text], empty
+        automaton = [needle for needle in read.needles if needle.text]
+        placed = [needle for needle in placed if not needle.text]
     elif len(loose) <= FEW:
-        each = loose
+        one_by_one = loose
     else:
-        automaton = [needle for needle in loose if len(needle.text) < SHORTEST]
+        short = [needle for needle in loose if len(needle.text) < SHORTEST]
         long = [needle for needle in loose if len(needle.text) >= SHORTEST]
-        if 0 < len(automaton) <= FEW:
-            each, automaton = automaton, []
+        one_by_one, automaton = (short, []) if len(short) <= FEW else ([], short)
         grams = _grams(long) if long else None
         if grams is not None and _alike(grams) > MOST_ALIKE and sum(len(n.text) for n in loose) * 64 <= MOST_ENTRIES:
-            automaton, each, grams = loose, [], None
-    linear = wanted.algorithm is Algorithm.LINEAR
+            one_by_one, automaton, grams = [], loose, None
+    each = [needle for needle in one_by_one if needle.program < 0]
+    free = [*read.free, *(needle.program for needle in one_by_one if needle.program >= 0)]
     each_table = _each(each) if each else None
     return Tables(
         fold=(LOWER if wanted.ignore_case else SAME).copy(),
@@ -144,7 +144,7 @@ def compile_tables(wanted: PatternSet) -> Tables:
         ends=_ends(placed),
         grams=grams,
         automaton=_needles(sorted(automaton)) if automaton else None,
-        free=np.array(range(len(read.programs)) if linear else read.free, np.int32),
+        free=np.array(sorted(free), np.int32),
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.errors import ContractError, FilterError
-from lippycat_core.interfaces.match import Anchor, Pattern, PatternSet, Spans
+from lippycat_core.interfaces.match import MOST_PATTERNS, Algorithm, Anchor, Pattern, PatternSet, Spans
 from lippycat_core.matching.wildcards import fold
 
 EXACT, PREFIX, SUFFIX, CONTAINS = Anchor.EXACT, Anchor.PREFIX, Anchor.SUFFIX, Anchor.CONTAINS
@@ -27,15 +27,21 @@ def spans_of(texts: list[bytes | None]) -> Spans:
 
 
 def hits(
-    patterns: list[Pattern], texts: list[bytes | None], *, ignore_case: bool = False, first_only: bool = False
+    patterns: list[Pattern],
+    texts: list[bytes | None],
+    *,
+    ignore_case: bool = False,
+    first_only: bool = False,
+    algorithm: Algorithm = Algorithm.AUTO,
 ) -> list[tuple[int, ...]]:
-    matcher = PureProvider().open().compile(PatternSet(patterns, ignore_case))
+    matcher = PureProvider().open().compile(PatternSet(patterns, ignore_case, algorithm))
     matcher.submit(spans_of(texts), first_only=first_only)
     found = matcher.collect()
     assert {column.dtype for column in found} == {np.dtype(np.int32)}
     return list(zip(*(column.tolist() for column in found), strict=True))
 
 
+@pytest.mark.parametrize("algorithm", Algorithm)
 @pytest.mark.parametrize(
     ("pattern", "text", "offsets"),
     [
@@ -69,13 +75,21 @@ def hits(
         (Pattern(b"b*b", SUFFIX, wildcards=True), b"abab", [1]),
         (Pattern(b"?b", SUFFIX, wildcards=True), b"abab", [2]),
         (Pattern(b"a*a", wildcards=True), b"a", []),
+        (Pattern(b"*b*", wildcards=True), b"aba", [0]),
+        (Pattern(b"*ba", wildcards=True), b"aba", [0]),
+        (Pattern(b"ab*", PREFIX, wildcards=True), b"aba", [0]),
+        (Pattern(b"*b", PREFIX, wildcards=True), b"aba", [0]),
+        (Pattern(b"b*", SUFFIX, wildcards=True), b"abab", [1]),
+        (Pattern(b"b*", SUFFIX, wildcards=True), b"a", []),
+        (Pattern(b"", wildcards=True), b"", [0]),
+        (Pattern(b"", wildcards=True), b"a", []),
         (Pattern(b"?b*", PREFIX, wildcards=True), b"abab", [0]),
         (Pattern(b"[a-z].(", CONTAINS), b"x[a-z].(", [1]),
         (Pattern(b"[a]*", wildcards=True), b"[a]bc", [0]),
     ],
 )
-def test_where_a_pattern_hits(pattern: Pattern, text: bytes, offsets: list[int]) -> None:
-    assert hits([pattern], [text]) == [(0, 0, offset) for offset in offsets]
+def test_where_a_pattern_hits(pattern: Pattern, text: bytes, offsets: list[int], algorithm: Algorithm) -> None:
+    assert hits([pattern], [text], algorithm=algorithm) == [(0, 0, offset) for offset in offsets]
 
 
 def test_case_is_folded_for_ascii_letters_only() -> None:
@@ -106,24 +120,59 @@ def test_an_empty_pattern_that_would_hit_everywhere_is_refused(anchor: Anchor) -
         PureProvider().open().compile(PatternSet([Pattern(b"x"), Pattern(b"", anchor)]))
 
 
-def test_a_submission_is_collected_once() -> None:
+def test_more_patterns_than_a_set_may_hold_are_refused() -> None:
+    with pytest.raises(FilterError, match="1,000,000"):
+        PureProvider().open().compile(PatternSet([Pattern(b"x")] * (MOST_PATTERNS + 1)))
+
+
+def test_submissions_are_collected_once_and_in_order() -> None:
     matcher = PureProvider().open().compile(PatternSet([Pattern(b"a")]))
     with pytest.raises(ContractError):
         matcher.collect()
     matcher.submit(spans_of([b"a"]))
+    matcher.submit(spans_of([b"b", b"a"]))
     with pytest.raises(ContractError):
         matcher.submit(spans_of([b"a"]))
-    assert len(matcher.collect().row) == 1
+    assert matcher.collect().row.tolist() == [0]
+    assert matcher.collect().row.tolist() == [1]
+    with pytest.raises(ContractError):
+        matcher.collect()
 
 
-def test_a_hundred_thousand_users_cost_no_more_than_one() -> None:
-    users = [Pattern(b"user%d" % number) for number in range(100_000)]
+@pytest.mark.parametrize("anchor", [EXACT, PREFIX, SUFFIX])
+@pytest.mark.parametrize("wildcards", [False, True])
+def test_a_hundred_thousand_users_cost_no_more_than_one(anchor: Anchor, wildcards: bool) -> None:
+    text = b"%s" if not wildcards else {EXACT: b"%s", PREFIX: b"%s*", SUFFIX: b"*%s"}[anchor]
+    users = [Pattern(text % b"user%05d" % number, anchor, wildcards) for number in range(100_000)]
+    begin = time.process_time()
     matcher = PureProvider().open().compile(PatternSet(users))
-    texts: list[bytes | None] = [b"user%d" % (number * 37) for number in range(2_000)]
+    assert time.process_time() - begin < (3 if wildcards else 1)
+    texts: list[bytes | None] = [b"user%05d" % (number * 37) for number in range(2_000)]
     begin = time.process_time()
     matcher.submit(spans_of(texts))
     assert matcher.collect().pattern.tolist() == [number * 37 for number in range(2_000)]
     assert time.process_time() - begin < 1, "looked at every pattern for every span"
+
+
+@pytest.mark.parametrize("length", [1, 20, 3000])
+def test_many_literals_anywhere_are_found_in_short_and_long_texts(length: int) -> None:
+    patterns = [Pattern(b"%d" % number, CONTAINS) for number in range(10, 80)]
+    text = b"12345678" + b"x" * length
+    assert hits(patterns, [text]) == hits(patterns, [text], algorithm=Algorithm.LINEAR)
+    assert hits(patterns, [text]) == [(0, number - 10, at) for at, number in enumerate((12, 23, 34, 45, 56, 67, 78))]
+
+
+def test_many_literals_anywhere_cost_one_pass() -> None:
+    numbers = [Pattern(b"%07d" % (number * 89), CONTAINS) for number in range(20_000)]
+    matcher = PureProvider().open().compile(PatternSet(numbers))
+    texts: list[bytes | None] = [b"+49%07d*" % (number * 89) for number in range(2_000)]
+    begin = time.process_time()
+    matcher.submit(spans_of(texts))
+    found = matcher.collect()
+    assert time.process_time() - begin < 2, "looked for every literal in every span"
+    assert set(zip(found.row.tolist(), found.pattern.tolist(), found.offset.tolist(), strict=True)) >= {
+        (number, number, 3) for number in range(2_000)
+    }
 
 
 def test_hostile_text_does_not_make_wildcards_slow() -> None:
@@ -174,9 +223,9 @@ made_patterns = st.lists(
 
 
 @settings(max_examples=400, deadline=None)
-@given(made_patterns, texts, st.booleans(), st.booleans())
+@given(made_patterns, texts, st.booleans(), st.booleans(), st.sampled_from(Algorithm))
 def test_hits_are_those_of_the_definition(
-    patterns: list[Pattern], texts: list[bytes | None], ignore_case: bool, first_only: bool
+    patterns: list[Pattern], texts: list[bytes | None], ignore_case: bool, first_only: bool, algorithm: Algorithm
 ) -> None:
     expected = []
     for row, text in enumerate(texts):
@@ -192,4 +241,4 @@ def test_hits_are_those_of_the_definition(
             )
         ]
         expected += seen[:1] if first_only else seen
-    assert hits(patterns, texts, ignore_case=ignore_case, first_only=first_only) == expected
+    assert hits(patterns, texts, ignore_case=ignore_case, first_only=first_only, algorithm=algorithm) == expected

@@ -80,6 +80,19 @@ def test_the_tutorials_dissector_is_the_examples() -> None:
     assert list(session.feed(0, b"<34>su failed", 0)) == [("syslog", {"facility": 4, "severity": 2, "text": "su failed"})]
 
 
+def test_the_tutorials_match_backend_passes_the_kit(tmp_path: Path) -> None:
+    """The backend printed in the tutorial and its test are written down as the text says, and run (a small part of the suite)."""
+    text = (ROOT / "docs" / "writing-plugins.md").read_text()
+    section = text[text.index("## A match backend") : text.index("## Hooks and commands")]
+    backend, test = re.findall(r"```python\n(.*?)```", section, re.S)
+    (tmp_path / "lippycat_find.py").write_text(backend)
+    (tmp_path / "test_find.py").write_text(test)
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not thousand and not many"]
+    done = subprocess.run([*run, "test_find.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\d\d+ passed", done.stdout)
+
+
 def test_every_record_field_is_documented() -> None:
     import json
 
