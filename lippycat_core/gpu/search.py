@@ -6,15 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lippycat_core.columns import I32, I64
+from lippycat_core.columns import I64
 from lippycat_core.errors import DeviceFailed
 from lippycat_core.gpu.device import Buffer
 from lippycat_core.gpu.lanes import Lane, Lanes, Rows, Submissions
 from lippycat_core.gpu.memory import size
 from lippycat_core.gpu.tables import DeviceTables
 from lippycat_core.interfaces.match import Hits, PatternSet, Spans
-from lippycat_core.kernelset import KernelSet
-from lippycat_core.matching.hits import NO_HITS, once_a_row
+from lippycat_core.matching.hits import first_a_row, joined, once_a_row
 from lippycat_core.matching.tables import compile_tables
 
 HIT_BYTES = 8
@@ -43,9 +42,9 @@ class Plan(NamedTuple):
 class GpuMatcher:
     """A `Matcher`. FilterError as `matching.tables.compile_tables`, DeviceFailed where the device has no room for the tables."""
 
-    def __init__(self, lanes: Lanes, wanted: PatternSet, kernels: KernelSet) -> None:
+    def __init__(self, lanes: Lanes, wanted: PatternSet) -> None:
         tables = compile_tables(wanted)
-        self._tables = DeviceTables(tables, lanes, kernels)
+        self._tables = DeviceTables(tables, lanes)
         self._budget = lanes.budget
         self._pattern_bits = max(tables.patterns - 1, 1).bit_length()
         self._once = np.array([pattern.wildcards for pattern in wanted.patterns]) if tables.once else None
@@ -65,7 +64,7 @@ class GpuMatcher:
         """The hits of the oldest open submission."""
         landed = self._submissions.next()
         shape, first_only = self._open.pop(0)
-        columns: list[tuple[I32, I32, I32]] = []
+        found: list[Hits] = []
         pattern_mask, offset_mask = (1 << self._pattern_bits) - 1, (1 << shape.pattern_shift) - 1
         for begin, keys in landed.parts():
             if not len(keys):
@@ -74,13 +73,10 @@ class GpuMatcher:
             if landed.live is not None:
                 row = landed.live[row]
             pattern, offset = (keys >> shape.pattern_shift) & pattern_mask, keys & offset_mask
-            columns.append((row.astype(np.int32), pattern.astype(np.int32), offset.astype(np.int32)))
-        if not columns:
-            return Hits(NO_HITS, NO_HITS, NO_HITS)
-        hits = Hits(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+            found.append(Hits(row.astype(np.int32), pattern.astype(np.int32), offset.astype(np.int32)))
+        hits = joined(found)
         if first_only:
-            keep = np.append(True, hits.row[1:] != hits.row[:-1])
-            return Hits(hits.row[keep], hits.pattern[keep], hits.offset[keep])
+            return first_a_row(hits)
         return hits if self._once is None else once_a_row(hits, self._once)
 
     def close(self) -> None:

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from lippycat_core.columns import I32
 from lippycat_core.errors import DeviceFailed, LippycatError
+from lippycat_core.gpu.automaton import Automaton
 from lippycat_core.gpu.device import Buffer
 from lippycat_core.gpu.lanes import Lanes
 from lippycat_core.kernels.needles import Index, Needles, Programs
-from lippycat_core.kernelset import KernelSet
-from lippycat_core.matching.search import Automaton
 from lippycat_core.matching.tables import Tables
 
 NOTHING = np.zeros(1, np.int32)
@@ -33,7 +32,7 @@ class Stage(NamedTuple):
 class DeviceTables:
     """Uploaded tables. DeviceFailed where the budget does not hold them."""
 
-    def __init__(self, tables: Tables, lanes: Lanes, kernels: KernelSet) -> None:
+    def __init__(self, tables: Tables, lanes: Lanes) -> None:
         self.patterns, self.once, self.folded = tables.patterns, tables.once, int(tables.folded)
         self._device, self._budget = lanes.device, lanes.budget
         self._buffers: list[Buffer] = []
@@ -43,7 +42,7 @@ class DeviceTables:
         try:
             self.nothing = self._put(NOTHING)
             self.programs = self._programs(tables.programs)
-            self.stages = self._stages(tables, kernels)
+            self.stages = self._stages(tables)
             self._device.finish(0)
         except LippycatError:
             self.release()
@@ -69,7 +68,7 @@ class DeviceTables:
         whole = np.column_stack([first[:-1], first[1:], programs.kind, programs.pattern])
         return self._put(programs.text), self._put(programs.any), self._put(segments), self._put(whole)
 
-    def _stages(self, tables: Tables, kernels: KernelSet) -> Sequence[Stage]:
+    def _stages(self, tables: Tables) -> Sequence[Stage]:
         put = self._put
         stages: list[Stage] = []
         if tables.each is not None:
@@ -83,7 +82,7 @@ class DeviceTables:
             own_grams = (*self._index(grams.hashes), *_masks(grams.hashes), grams.gram, grams.stride)
             stages.append(Stage("lc_match_grams", self._needles(grams.needles), own_grams))
         if tables.automaton is not None:
-            automaton = Automaton(tables.automaton, kernels, folded=tables.folded)
+            automaton = Automaton(tables.automaton, folded=tables.folded)
             nodes = [put(automaton.table), put(automaton.own), put(automaton.same), put(automaton.link)]
             stages.append(
                 Stage("lc_match_automaton", self._needles(tables.automaton), (put(automaton.classes), *nodes, automaton.columns))

@@ -39,5 +39,4 @@ class CudaProvider:
             device,
             batch_rows=options.get("batch_size") or 0,
             max_memory=options.get("max_memory") or 0,
-            kernels=options.get("kernels"),
         )

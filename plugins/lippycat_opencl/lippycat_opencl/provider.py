@@ -57,5 +57,4 @@ class OpenClProvider:
             device,
             batch_rows=options.get("batch_size") or 0,
             max_memory=options.get("max_memory") or 0,
-            kernels=options.get("kernels"),
         )

@@ -1,28 +1,21 @@
-"""The kit's suite for match backends, on whatever OpenCL device is here."""
+"""The kit's suites for match backends, on whatever OpenCL device is here."""
 
 from __future__ import annotations
 
 import pytest
 
 from lippycat_core.gpu.backend import GpuBackend
-from lippycat_core.testing.matcher import MatcherSuite
+from lippycat_core.testing.matcher import HeaderSuite, MatcherSuite
 from lippycat_opencl.provider import OpenClProvider
 
-
-@pytest.fixture(scope="module")
-def opened():
-    fitness = OpenClProvider().probe()
-    if not fitness.fits:
-        pytest.skip(f"OpenCL: {fitness.reason}")
-    backend = OpenClProvider().open()
-    yield backend
-    backend.close()
+pytestmark = pytest.mark.skipif(not OpenClProvider().probe().fits, reason=f"OpenCL: {OpenClProvider().probe().reason}")
 
 
-class TestOpenCl(MatcherSuite):
-    @pytest.fixture(autouse=True)
-    def _opened(self, opened: GpuBackend) -> None:
-        self._backend = opened
-
+class TestOpenClMatcher(MatcherSuite):
     def backend(self) -> GpuBackend:
-        return self._backend
+        return OpenClProvider().open()
+
+
+class TestOpenClHeaders(HeaderSuite):
+    def backend(self) -> GpuBackend:
+        return OpenClProvider().open()
