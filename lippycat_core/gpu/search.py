@@ -21,7 +21,7 @@ KEY_BITS = 63
 FIRST_HITS = 1024
 """Hits that come back with their number, without being asked for."""
 
-MOST_MARKS = 1 << 24
+MOST_MARKS = 1 << 26
 """Bytes in which rows remember their patterns of one hit a row."""
 
 

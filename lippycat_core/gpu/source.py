@@ -25,10 +25,15 @@ class Language(Enum):
     CUDA = "cuda.h"
 
 
+def header(language: Language) -> str:
+    """What the kernels' words mean in a language."""
+    return (files(__package__) / language.value).read_text("utf-8")
+
+
 def source(language: Language) -> str:
     """Header and kernels as one text: nothing has to be included, and a compiler's message names its lines."""
     folder = files(__package__)
-    return "\n".join((folder / name).read_text("utf-8") for name in (language.value, *PARTS))
+    return "\n".join([header(language), *((folder / name).read_text("utf-8") for name in PARTS)])
 
 
 def kernel_names(text: str) -> tuple[str, ...]:

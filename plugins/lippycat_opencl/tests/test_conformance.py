@@ -1,21 +1,62 @@
-"""The kit's suites for match backends, on whatever OpenCL device is here."""
+"""The kit's suites on whatever OpenCL device is here; `test_checked.py` runs them on a simulator that checks each access."""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
 from lippycat_core.gpu.backend import GpuBackend
+from lippycat_core.gpu.device import Device
+from lippycat_core.testing.device import DeviceSuite
 from lippycat_core.testing.matcher import HeaderSuite, MatcherSuite
+from lippycat_opencl.choice import choose
+from lippycat_opencl.device import OpenClDevice
 from lippycat_opencl.provider import OpenClProvider
 
-pytestmark = pytest.mark.skipif(not OpenClProvider().probe().fits, reason=f"OpenCL: {OpenClProvider().probe().reason}")
+FITNESS = OpenClProvider().probe()
+DEVICE = os.environ.get("LIPPYCAT_TEST_OPENCL")
+SCALE = float(os.environ.get("LIPPYCAT_TEST_SCALE", "1"))
+
+pytestmark = pytest.mark.skipif(not FITNESS.fits, reason=f"opencl does not fit here: {FITNESS.reason}")
 
 
 class TestOpenClMatcher(MatcherSuite):
+    scale = SCALE
+
     def backend(self) -> GpuBackend:
-        return OpenClProvider().open()
+        return OpenClProvider().open(device=DEVICE)
 
 
 class TestOpenClHeaders(HeaderSuite):
+    scale = SCALE
+
     def backend(self) -> GpuBackend:
-        return OpenClProvider().open()
+        return OpenClProvider().open(device=DEVICE)
+
+
+class TestOpenClDevice(DeviceSuite):
+    scale = SCALE
+
+    def device(self) -> Device:
+        return OpenClDevice(choose(DEVICE))
+
+
+class TestOpenClWithMemoryOfItsOwn(DeviceSuite):
+    """As a GPU on a card is used: everything is copied there."""
+
+    scale = SCALE
+
+    def device(self) -> Device:
+        device = OpenClDevice(choose(DEVICE))
+        device.unified = False
+        return device
+
+
+class TestOpenClMatcherWithMemoryOfItsOwn(MatcherSuite):
+    scale = SCALE / 10
+
+    def backend(self) -> GpuBackend:
+        device = OpenClDevice(choose(DEVICE))
+        device.unified = False
+        return GpuBackend("opencl", device)
