@@ -9,6 +9,7 @@ import numpy as np
 from lippycat_core.columns import I32
 from lippycat_core.gpu.device import Buffer
 from lippycat_core.gpu.lanes import Lane, Lanes, Rows, Submissions
+from lippycat_core.gpu.resident import Resident
 from lippycat_core.interfaces.match import Fields, Spans
 
 RESULT_BYTES = 8  # a row's offset and length
@@ -35,14 +36,11 @@ class GpuExtractor:
     """An `Extractor`; the names are as `backend` has checked them."""
 
     def __init__(self, lanes: Lanes, names: Sequence[bytes]) -> None:
-        device = lanes.device
         self._count = len(names)
-        text = np.frombuffer(b"".join(name.lower() for name in names), np.uint8)
-        ends = np.cumsum([len(name) for name in names], dtype=np.int32)
-        self._names, self._ends = device.buffer(text.nbytes), device.buffer(ends.nbytes)
-        device.upload(0, text, self._names)
-        device.upload(0, ends, self._ends)
-        device.finish(0)
+        self._resident = Resident(lanes)
+        with self._resident.filling():
+            self._names = self._resident.put(np.frombuffer(b"".join(name.lower() for name in names), np.uint8))
+            self._ends = self._resident.put(np.cumsum([len(name) for name in names], dtype=np.int32))
         self._budget = lanes.budget
         self._submissions: Submissions[I32] = Submissions(lanes)
 
@@ -63,5 +61,4 @@ class GpuExtractor:
     def close(self) -> None:
         """Give the names back."""
         self._submissions.drop()
-        self._names.release()
-        self._ends.release()
+        self._resident.release()

@@ -67,13 +67,13 @@ class Lane:
         if self._occupant is not None:
             self._occupant.settle()
         kept: tuple[Any, ...] = ()
-        if wanted is None:
-            kept = (slab, off, length)
-            spans = Rows(self.device.wrap(slab), self.device.wrap(off), self.device.wrap(length), len(off))
-        else:
-            spans = self._send(slab, wanted, length)
-        ticket = Ticket(self, task, spans, kept)
         try:
+            if wanted is None:
+                kept = (slab, off, length)
+                spans = Rows(self.device.wrap(slab), self.device.wrap(off), self.device.wrap(length), len(off))
+            else:
+                spans = self._send(slab, wanted, length)
+            ticket = Ticket(self, task, spans, kept)
             task.start(self, spans)
         except DeviceFailed:
             self.recover()

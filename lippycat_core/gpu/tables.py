@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lippycat_core.columns import I32
-from lippycat_core.errors import DeviceFailed, LippycatError
 from lippycat_core.gpu.automaton import Automaton
 from lippycat_core.gpu.device import Buffer
 from lippycat_core.gpu.lanes import Lanes
+from lippycat_core.gpu.resident import NOTHING, Resident
 from lippycat_core.kernels.needles import Index, Needles, Programs
 from lippycat_core.matching.tables import Tables
-
-NOTHING = np.zeros(1, np.int32)
-"""For a table that a kernel has no use for: no buffer is empty."""
 
 
 class Stage(NamedTuple):
@@ -34,30 +29,12 @@ class DeviceTables:
 
     def __init__(self, tables: Tables, lanes: Lanes) -> None:
         self.patterns, self.once, self.folded = tables.patterns, tables.once, int(tables.folded)
-        self._device, self._budget = lanes.device, lanes.budget
-        self._buffers: list[Buffer] = []
-        self._uploading: list[NDArray[Any]] = []
-        self._held = 0
-        lanes.clear()  # the tables leave them less
-        try:
+        self._resident = Resident(lanes)
+        self._put = self._resident.put
+        with self._resident.filling():
             self.nothing = self._put(NOTHING)
             self.programs = self._programs(tables.programs)
             self.stages = self._stages(tables)
-            self._device.finish(0)
-        except LippycatError:
-            self.release()
-            raise
-        self._uploading.clear()
-
-    def _put(self, array: NDArray[Any]) -> Buffer:
-        array = np.ascontiguousarray(array) if array.size else NOTHING
-        self._budget.hold(array.nbytes)
-        self._held += array.nbytes
-        buffer = self._device.buffer(array.nbytes)
-        self._buffers.append(buffer)
-        self._uploading.append(array)
-        self._device.upload(0, array, buffer)
-        return buffer
 
     def _needles(self, needles: Needles) -> tuple[Buffer, Buffer]:
         return self._put(needles.text), self._put(records(needles))
@@ -96,12 +73,7 @@ class DeviceTables:
 
     def release(self) -> None:
         """Give the memory back."""
-        for buffer in self._buffers:
-            with contextlib.suppress(DeviceFailed):  # a lost device has nothing left to give back
-                buffer.release()
-        self._buffers.clear()
-        self._budget.give(self._held)
-        self._held = 0
+        self._resident.release()
 
 
 def records(needles: Needles) -> I32:

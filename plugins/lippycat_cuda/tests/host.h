@@ -1,4 +1,4 @@
-/* The words of the kernels in C, for a driver that is none (fake_libcuda.c). */
+/* The words of the kernels in C, for a driver that is none (pretended_libcuda.c). */
 #include <stdint.h>
 #include <string.h>
 typedef uint8_t lc_u8;

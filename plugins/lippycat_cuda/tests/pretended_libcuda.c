@@ -144,9 +144,9 @@ EXPORT CUresult cuStreamSynchronize(stream *queue)
         free(one);
     }
     queue->first = queue->last = NULL;
-    /* FAKE_CUDA_FAILS: waits that end well before all fail */
+    /* PRETENDED_CUDA_FAILS: waits that end well before all fail */
     static int waits;
-    const char *fails = getenv("FAKE_CUDA_FAILS");
+    const char *fails = getenv("PRETENDED_CUDA_FAILS");
     return fails && ++waits > atoi(fails) ? LAUNCH_FAILED : SUCCESS;
 }
 EXPORT CUresult cuModuleLoadData(void **module, const void *image)
