@@ -10,7 +10,7 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "docs", "core_only", "tests"]
+nox.options.sessions = ["lint", "types", "docs", "core_only", "tests", "bounds"]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
@@ -44,7 +44,7 @@ def bounds(session: nox.Session) -> None:
     install_all(session)
     cache = session.create_tmp()
     env = {**COMPILED, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache, "LIPPYCAT_CACHE_DIR": cache}
-    session.run("pytest", "tests/kernels", "plugins/lippycat_voip/tests", "-k", "simd", *session.posargs, env=env)
+    session.run("pytest", "tests/kernels", "tests/matching", "plugins", "-k", "simd", *session.posargs, env=env)
 
 
 @nox.session
@@ -88,6 +88,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Speed: ns a packet by stage, whole processes, memory. Figures, no verdict."""
+    """Speed: ns a packet by stage, whole processes, memory, match backends and their rivals. Figures, no verdict."""
     install_all(session)
+    for rival in ("ahocorasick-rs", "hyperscan", "pyahocorasick"):  # not everywhere to be had; the table says who is missing
+        session.install(*CONSTRAINTS, rival, success_codes=(0, 1))
     session.run("python", "benchmarks/report.py", *session.posargs, env=COMPILED)
+    session.run("python", "benchmarks/matching.py", env=COMPILED)

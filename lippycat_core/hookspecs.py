@@ -30,6 +30,17 @@ class RunInfo:
     dissectors: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that whoever watches a run should know: a `name` for programs, a `level` ("warning"), one line for people,
+    and the packet time where it belongs to one."""
+
+    name: str
+    level: str
+    message: str
+    ts_ns: int | None = None
+
+
 class Hooks:
     """The specifications; each implementation may leave arguments out, none may change what it is given."""
 
@@ -45,6 +56,10 @@ class Hooks:
     @hookspec
     def events(self, events: Sequence[Event]) -> None:
         """Events of one batch, in order; called only where there are some."""
+
+    @hookspec
+    def alert(self, alert: Alert) -> None:
+        """Something went wrong that the run gets over, such as a device that failed; called when it does."""
 
     @hookspec
     def run_ended(self, summary: Mapping[str, object]) -> None:

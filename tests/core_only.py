@@ -29,6 +29,9 @@ def main(capture: str) -> None:
     kinds = {(row["kind"], row["name"]): row["state"] for row in json.loads(lc("plugins", "--json").stdout)}
     assert kinds["compiler", "simd"] == "absent"
     assert kinds["match", "pure"] == "chosen"
+    backends = {row["name"]: row for row in json.loads(lc("backends", "--json").stdout)}
+    assert backends["pure"]["state"] == "chosen"
+    assert "pip install lippycat-cuda" in backends["cuda"]["reason"]
     said = lc("sniff", "voip", "-r", capture, expect=2).stderr
     assert "lippycat-voip" in said, said
     assert len(said.splitlines()) == 1, said

@@ -14,7 +14,8 @@ from functools import cached_property
 
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
-from lippycat_core.cli.kernels import compiler_for, needed
+from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
+from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
@@ -28,6 +29,7 @@ from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
 from lippycat_core.interfaces.capture import Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
@@ -68,9 +70,13 @@ class Setup:
         self._source = source
         self._run = run
         self._dissector_failed = False
+        self._line: ProgressLine | None = None
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config, on_problem=say)
-        self.host = Host(self.settings, say)
+        self.host = Host(self.settings, self._tell)
+        self._matching: Matching | None = None
+        if self.settings.origin("match").startswith("option"):
+            self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
 
     @cached_property
     def files(self) -> list[str]:
@@ -81,11 +87,25 @@ class Setup:
         """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
         return PcapWriter(path, self.files)
 
+    def match_backend(self, what: str) -> MatchBackend:
+        """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
+        DriverUnfit where a driver was named and does not fit."""
+        if self._matching is None:
+            size = input_bytes(self.files)
+            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
+        return self._matching.backend
+
+    def _tell(self, message: str) -> None:
+        """One line on standard error, in the place of the progress line."""
+        if self._line is not None:
+            self._line.close()
+        say(message)
+
     def _dissector_raised(self, name: str, error: BaseException) -> None:
         """The run goes on without it, but what it would have said is missing."""
         self._dissector_failed = True
         reason = " ".join(str(error).split())
-        say(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
@@ -101,7 +121,7 @@ class Setup:
         flows = FlowTable(kernels, settings["limits.flows"], udp=bool(simple))
         if simple:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
-        line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
+        line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         parts = Parts(
             open_source(self.files, kernels),
@@ -135,6 +155,8 @@ class Setup:
             finally:
                 if line is not None:
                     line.close()
+                if self._matching is not None:
+                    self._matching.close()
                 if compiler is not None:
                     compiler.close()
                     if compiler.problem():

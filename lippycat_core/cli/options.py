@@ -35,6 +35,24 @@ class Run(NamedTuple):
     quiet: bool
 
 
+class Match(NamedTuple):
+    """Who looks for patterns, and with how much of a device; None leaves the setting to environment, file and default."""
+
+    backend: str | None
+    batch_size: int | None
+    max_memory: str | None
+    device: str | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {
+            "match": self.backend,
+            "gpu.batch_size": self.batch_size,
+            "gpu.max_memory": self.max_memory,
+            "gpu.device": self.device,
+        }
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -83,6 +101,24 @@ def run_options(
 ) -> Run:
     """Options that say how the run goes."""
     return Run(threads, batch_packets, compiler, config, quiet)
+
+
+def match_options(
+    gpu_backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who looks for patterns: auto, cuda, opencl, cpu-simd, disabled (plain Python), or another of `lc backends`.",
+        ),
+    ] = None,
+    gpu_batch_size: Annotated[int | None, typer.Option(metavar="N", help="Spans handed to a device at once.")] = None,
+    gpu_max_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory to use on a device: bytes, or 2GiB; 0 is what is free.")
+    ] = None,
+    gpu_device: Annotated[str | None, typer.Option(metavar="N|NAME", help="Which device, where there are several.")] = None,
+) -> Match:
+    """Options that say who looks for patterns."""
+    return Match(gpu_backend, gpu_batch_size, gpu_max_memory, gpu_device)
 
 
 def output_options(

@@ -10,13 +10,18 @@ from lippycat_core.errors import DriverUnfit
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
 from lippycat_core.interfaces.dissect import BulkDissector
+from lippycat_core.kernels.header import find_field
 from lippycat_core.kernels.merge import merge
 from lippycat_core.kernels.pack import pack_pcap, pack_pcapng
 from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
 from lippycat_core.kernelset import Kernel
+from lippycat_core.matching.search import KERNELS as SEARCH
 
 FILES = (walk_pcap, walk_pcapng, merge, pack_pcap, pack_pcapng)
 """What reading and writing any capture file takes."""
+
+MATCHING = (*SEARCH, find_field)
+"""What matching takes."""
 
 
 def warm_up(config: str | None) -> int:
@@ -28,7 +33,7 @@ def warm_up(config: str | None) -> int:
         raise DriverUnfit("no compiler to warm up: pip install lippycat-simd, and leave the setting compiler on auto")
     begin = time.perf_counter()
     bulk = [dissector for dissector in host.dissectors() if isinstance(dissector, BulkDissector)]
-    kernels: list[Kernel] = list(dict.fromkeys([*needed(bulk, filtered=True), *FILES]))
+    kernels: list[Kernel] = list(dict.fromkeys([*needed(bulk, filtered=True), *FILES, *MATCHING]))
     compiler = opened(provider, host)
     try:
         compiler.load(kernels)

@@ -6,15 +6,16 @@ A `Host` is passed to whoever needs one; nothing here is global, and nothing is 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from lippycat_core.errors import DriverUnfit, PluginError
+from lippycat_core.host import measured
 from lippycat_core.host.hooks import HookCaller
 from lippycat_core.host.inspection import what_is_wrong
-from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, HOOKS, Entry, Installed, one_line
+from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, KINDS, Entry, Installed, one_line
 from lippycat_core.host.ranking import ABSENT, BROKEN, CHOSEN, FIT, UNFIT, Candidate, candidates
 from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.provider import Provider
@@ -22,6 +23,9 @@ from lippycat_core.interfaces.provider import Provider
 AUTO = "auto"
 OFF = ("pure", "off")
 """Names that choose no compiler: the kernels themselves run."""
+
+ALIASES = {"match": {"cpu-simd": "simd", "disabled": "pure"}}
+"""What drivers may be called too, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,25 @@ class FirstParty(NamedTuple):
     gives: str
 
 
+def canonical(kind: str, name: str) -> str:
+    """The name of the driver that may be called `name`."""
+    return ALIASES.get(kind, {}).get(name, name)
+
+
+class LineUp(NamedTuple):
+    """The drivers of a kind that a run may take: the chosen one first, then those behind it that fit, looked for when asked
+    for. `asked` says that the first was named, `why` for what reason it is not the one of the highest priority."""
+
+    asked: bool
+    why: str
+    drivers: Iterator[Candidate]
+
+
 FIRST_PARTY = (
     FirstParty("compiler", "simd", "lippycat-simd", "kernels as machine code"),
+    FirstParty("match", "cuda", "lippycat-cuda", "patterns on NVIDIA GPUs"),
+    FirstParty("match", "opencl", "lippycat-opencl", "patterns on GPUs and other OpenCL devices"),
+    FirstParty("match", "simd", "lippycat-simd", "patterns with compiled kernels"),
     FirstParty("dissect", "voip", "lippycat-voip", "SIP calls and RTP streams, `lc sniff voip`"),
 )
 
@@ -60,6 +81,7 @@ class Host:
         self.installed = Installed()
         self.problems: list[str] = []
         self._on_problem = on_problem
+        self._found: dict[tuple[str, str | None], list[Candidate]] = {}
 
     # -- drivers ----------------------------------------------------------------------------------------------------------
 
@@ -69,36 +91,84 @@ class Host:
         None where nothing fits, or the setting says that no compiler is wanted. DriverUnfit where a driver was named and
         does not fit, is broken or is not there; a named driver is never replaced by another.
         """
+        first = next(self.line_up(kind, forced).drivers, None)
+        return None if first is None else first.provider
+
+    def line_up(self, kind: str, forced: str | None = None) -> LineUp:
+        """The driver that `choose` gives, and those that could go on where it fails. Errors as there."""
         name, origin = self._wish(kind, forced)
         if kind == "compiler" and name in OFF:
-            return None
-        found = candidates(self.installed, kind, name)
-        if name is None:
-            return next((candidate.provider for candidate in found if candidate.state == FIT), None)
-        return self._named(kind, name, origin, found)
+            return LineUp(True, "", iter(()))
+        if name is not None:
+            return LineUp(True, "", self._behind(kind, self._named(kind, name, origin)))
+        found, why = self._ordered(kind)
+        return LineUp(False, why, iter([candidate for candidate in found if candidate.state == FIT]))
+
+    def candidates(self, kind: str, name: str | None = None) -> list[Candidate]:
+        """The drivers of a kind (or of that name), best first, each probed once."""
+        if (kind, name) not in self._found:
+            self._found[kind, name] = candidates(self.installed, kind, name)
+        return self._found[kind, name]
+
+    def _behind(self, kind: str, first: Candidate) -> Iterator[Candidate]:
+        """`first`, then those of lower rank; who never goes past the first never probes the others."""
+        yield first
+        fit = [candidate for candidate in self.candidates(kind) if candidate.state == FIT]
+        at = [candidate.entry.name for candidate in fit].index(first.entry.name)
+        yield from fit[at + 1 :]
+
+    def _ordered(self, kind: str) -> tuple[list[Candidate], str]:
+        """The drivers in the order of `auto`: by rank, but a match driver that measured faster than the first goes before it."""
+        found = self.candidates(kind)
+        if kind != "match":
+            return found, ""
+        rows = self.settings["gpu.batch_size"]
+        known = [(candidate, self.measurement(candidate)) for candidate in found if candidate.state == FIT]
+        times = [(candidate, one.at(rows)) for candidate, one in known if one is not None]
+        if not times or times[0][0] is not found[0]:
+            return found, ""
+        (usual, usual_ns), (best, best_ns) = times[0], min(times, key=lambda pair: pair[1])
+        if best is usual:
+            return found, ""
+        why = f"measured faster than {usual.entry.name}, {best_ns:,.0f} against {usual_ns:,.0f} ns with {rows:,} spans at once"
+        return [best, *(candidate for candidate in found if candidate is not best)], why
+
+    def measurement(self, candidate: Candidate) -> measured.Measurement | None:
+        """What is known of the speed of a match driver, in this version and on the device that the settings name."""
+        entry, asked = candidate.entry, self.settings["gpu.device"]
+        for one in self._measured:
+            if (one.driver, one.version, one.asked) == (entry.name, entry.version, asked):
+                return one
+        return None
+
+    @cached_property
+    def _measured(self) -> list[measured.Measurement]:
+        return measured.read(measured.usual_path())
 
     def _wish(self, kind: str, forced: str | None) -> tuple[str | None, str]:
-        if forced not in (None, AUTO):
-            return forced, ""
+        if forced is not None and forced != AUTO:
+            return canonical(kind, forced), ""
         if forced is None and self.settings.knows(kind):
             name = str(self.settings[kind])
             if name != AUTO:
-                return name, f" ({self.settings.origin(kind)})"
+                return canonical(kind, name), f" ({self.settings.origin(kind)})"
         return None, ""
 
-    def _named(self, kind: str, name: str, origin: str, found: Sequence[Candidate]) -> Provider:
+    def _named(self, kind: str, name: str, origin: str) -> Candidate:
+        found = self.candidates(kind, name)
         for candidate in found:
-            if candidate.state == FIT and candidate.provider is not None:
-                return candidate.provider
+            if candidate.state == FIT:
+                return candidate
         if found:
-            raise DriverUnfit(f"{kind} {name}{origin}: {found[0].state}: {found[0].reason}")
+            raise DriverUnfit(f"{kind} {name}{origin}: {found[0].state}: {found[0].reason}; auto takes the best that fits")
         for known in FIRST_PARTY:
             if (known.kind, known.name) == (kind, name):
                 raise DriverUnfit(f"{kind} {name}{origin}: not installed; pip install {known.distribution}")
-        names = sorted({entry.name for entry in self.installed.entries(kind)} | ({"pure"} if kind == "compiler" else set()))
-        near = difflib.get_close_matches(name, names, 1)
-        way_out = f"did you mean {near[0]}?" if near else f"there is {', '.join(names) or 'none at all'}"
-        raise DriverUnfit(f"{kind} {name}{origin}: no such driver; {way_out}")
+        names = {entry.name for entry in self.installed.entries(kind)} | set(ALIASES.get(kind, ()))
+        names |= {"pure"} if kind == "compiler" else set()
+        near = difflib.get_close_matches(name.lower(), names | {known.name for known in FIRST_PARTY if known.kind == kind}, 1)
+        way_out = f"did you mean {near[0]}?" if near else f"there is {', '.join(sorted(names)) or 'none at all'}"
+        raise DriverUnfit(f"{kind} {name or repr(name)}{origin}: no such driver; {way_out}")
 
     # -- dissectors and hooks ---------------------------------------------------------------------------------------------
 
@@ -135,27 +205,24 @@ class Host:
 
     # -- what there is ------------------------------------------------------------------------------------------------------
 
-    def catalogue(self) -> list[PluginInfo]:
-        """Every plugin and its state, by kind.
+    def catalogue(self, kinds: Collection[str] = KINDS) -> list[PluginInfo]:
+        """Every plugin of these kinds and its state, by kind.
 
         Drivers are probed. Dissectors and hooks, which may be heavy to import, are looked at without importing them: all
         that nothing is wrong with are in use, so they are `chosen`.
         """
         lines: list[PluginInfo] = []
-        for kind in DRIVER_KINDS:
-            lines += self._driver_lines(kind)
-        for kind in (DISSECT, HOOKS):
-            lines += self._plugin_lines(kind)
+        for kind in kinds:
+            lines += self._driver_lines(kind) if kind in DRIVER_KINDS else self._plugin_lines(kind)
         there = {(line.kind, line.name) for line in lines}
         for known in FIRST_PARTY:
-            if (known.kind, known.name) not in there:
+            if known.kind in kinds and (known.kind, known.name) not in there:
                 why = f"{known.gives}: pip install {known.distribution}"
                 lines.append(PluginInfo(known.kind, known.name, known.distribution, "", None, ABSENT, why))
-        order = (*DRIVER_KINDS, DISSECT, HOOKS)
-        return sorted(lines, key=lambda line: order.index(line.kind))
+        return sorted(lines, key=lambda line: KINDS.index(line.kind))
 
     def _driver_lines(self, kind: str) -> list[PluginInfo]:
-        found = candidates(self.installed, kind)
+        found, why = self._ordered(kind)
         name, origin = self._wish(kind, None)
         lines = []
         taken = kind == "compiler" and name in OFF
@@ -163,7 +230,7 @@ class Host:
             entry, state, reason = candidate.entry, candidate.state, candidate.reason
             if state == FIT and not taken and name in (None, entry.name):
                 state, taken = CHOSEN, True
-                reason = reason or (f"asked for{origin}" if name else "")
+                reason = reason or (f"asked for{origin}" if name else why)
             lines.append(PluginInfo(kind, entry.name, entry.distribution, entry.version, candidate.priority, state, reason))
         known = {line.name for line in lines} | {first.name for first in FIRST_PARTY if first.kind == kind}
         if name is not None and not taken and name not in known:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from lippycat_core import hookspecs
-from lippycat_core.hookspecs import RunInfo
+from lippycat_core.hookspecs import Alert, RunInfo
 from lippycat_core.host.installed import HOOKS, Entry, Installed, one_line
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lippycat_core.events import Event
     from lippycat_core.interfaces.sink import Sink
     from lippycat_core.kernelset import Kernel
+
+
+CALLED = ("register_sinks", "run_started", "events", "alert", "run_ended")
 
 
 class HookCaller:
@@ -27,7 +30,7 @@ class HookCaller:
         self._on_problem = on_problem
         for entry, plugin in installed.load(HOOKS, installed.entries(HOOKS), self._left_out):
             self._register(entry, plugin)
-        self._callers = {name: self._callers_of(name) for name in ("register_sinks", "run_started", "events", "run_ended")}
+        self._callers = {name: self._callers_of(name) for name in CALLED}
 
     def _left_out(self, entry: Entry, error: BaseException) -> None:
         self._on_problem(f"hook {entry.name} of {entry.distribution} is left out: {error}")
@@ -73,6 +76,10 @@ class HookCaller:
             except (Exception, SystemExit) as error:
                 self._raised(name, "register_sinks", error)
         return sinks
+
+    def alert(self, alert: Alert) -> None:
+        """Tell all plugins that care."""
+        self._call("alert", alert=alert)
 
     def for_run(self, run: RunInfo) -> RunHooks:
         """What a pipeline calls."""

@@ -21,6 +21,9 @@ PLACES = (".config/lippycat/config.yaml", ".config/lippycat.yaml", ".lippycat.ya
 
 LARGEST_FILE = 1 << 20
 
+OTHER_OPTIONS = {"match": "gpu-backend"}
+"""Settings whose option is not called like their key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -31,14 +34,15 @@ class Raw:
 
 
 def from_flags(flags: Mapping[str, object], plugin_sections: Collection[str]) -> dict[str, Raw]:
-    """Options of the command line by key; None means that the option was not given. An option is called like its key, but
-    a plugin's command leaves its section's name off: `voip.sip_user` is --sip-user, `batch.packets` --batch-packets."""
+    """Options of the command line by key; None means that the option was not given. An option is called like its key (but
+    for `OTHER_OPTIONS`), and a plugin's command leaves its section's name off: `voip.sip_user` is --sip-user,
+    `batch.packets` --batch-packets."""
     return {key: Raw(value, _option(key, plugin_sections)) for key, value in flags.items() if value is not None}
 
 
 def _option(key: str, plugin_sections: Collection[str]) -> str:
     section, dot, rest = key.partition(".")
-    name = rest if dot and section in plugin_sections else key
+    name = rest if dot and section in plugin_sections else OTHER_OPTIONS.get(key, key)
     return "option --" + name.replace(".", "-").replace("_", "-")
 
 

@@ -82,6 +82,14 @@ class Limits(Section):
     tcp_timeout: int = setting(300 * SECOND_NS, SECOND_NS, 86_400 * SECOND_NS, unit="duration")
 
 
+class Gpu(Section):
+    """What a match backend may use of its device; backends without one pass over it."""
+
+    batch_size: int = setting(1024, 1, 1 << 20)
+    max_memory: int = setting(0, 0, unit="size")
+    device: str = setting("")
+
+
 class Core(Section):
     """The core's own settings."""
 
@@ -91,6 +99,7 @@ class Core(Section):
     cache_dir: str = setting("")
     batch: Batch = Batch()
     limits: Limits = Limits()
+    gpu: Gpu = Gpu()
 
 
 def _section_of(declared: type) -> type[Section]:

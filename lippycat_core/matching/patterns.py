@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lippycat_core.errors import FilterError
-from lippycat_core.interfaces.match import MOST_PATTERNS, Anchor, Pattern, PatternSet
+from lippycat_core.interfaces.match import Anchor, Pattern, PatternSet
 from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE
+from lippycat_core.matching.limits import check_patterns
 from lippycat_core.matching.wildcards import ANY, Literal, Part, fold, parts
 
 PLACE = {Anchor.EXACT: BEGIN | END, Anchor.PREFIX: BEGIN, Anchor.SUFFIX: END, Anchor.CONTAINS: 0}
@@ -53,15 +53,10 @@ class Parsed(NamedTuple):
 def parse(wanted: PatternSet) -> Parsed:
     """Read a pattern set. FilterError for more than MOST_PATTERNS patterns, or one that would hit everywhere without saying
     so: an empty PREFIX, SUFFIX or CONTAINS."""
-    if len(wanted.patterns) > MOST_PATTERNS:
-        raise FilterError(f"{len(wanted.patterns):,} patterns in one set; {MOST_PATTERNS:,} is the most: split the list")
+    check_patterns(wanted)
     read = Parsed([], [], [], len(wanted.patterns), any(pattern.wildcards for pattern in wanted.patterns))
     for number, pattern in enumerate(wanted.patterns):
         text = fold(pattern.text) if wanted.ignore_case else pattern.text
-        if not text and pattern.anchor is not Anchor.EXACT:
-            raise FilterError(
-                f"pattern {number + 1}: an empty {pattern.anchor.value} pattern would match everything; leave it out"
-            )
         if pattern.wildcards:
             _add_wildcard(read, number, pattern, parts(text))
         else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.errors import FilterError
@@ -65,6 +66,10 @@ class Automaton:
         )
         self.classes: U8 = classes[LOWER] if folded else classes
 
+    def nbytes(self) -> int:
+        """Bytes of its tables."""
+        return sum(array.nbytes for array in (self.table, self.own, self.link, self.same, self.classes))
+
 
 Stage = Callable[[tuple[Any, ...], int, int, int], tuple[int, int, int]]
 """A kernel with the tables that it takes, called with the spans' columns, first and last row, and the stamps' serial number;
@@ -83,8 +88,8 @@ class Searcher:
         self._stages = self._bound(tables, automaton)
 
     def _make_room(self, hits: int) -> None:
-        self._out = Found(np.zeros(hits, np.int32), np.zeros(hits, np.int32), np.zeros(hits, np.int32))
-        self._out_view = self._kernels.view_all(self._out)
+        self._hits: NDArray[np.int32] = np.zeros((3, hits), np.int32)
+        self._out_view = self._kernels.view_all(Found(*self._hits))
 
     def _stage(self, kernel: Kernel, *tables: Any) -> Stage:
         run: Any = self._kernels[kernel]
@@ -138,19 +143,15 @@ class Searcher:
                 row, count, ordered = stage(columns, row, end, self._serial)
                 self._serial += end + 1
                 if count:
-                    out = self._out
-                    found.append(Hits(out.row[:count].copy(), out.pattern[:count].copy(), out.offset[:count].copy()))
+                    found.append(Hits(*self._hits[:, :count].copy()))
                     in_place &= ordered
-                if row < end and (not count or len(self._out.row) < ENOUGH_ROOM):  # one row's hits must fit
-                    self._make_room(2 * len(self._out.row))
+                if row < end and (not count or self._hits.shape[1] < ENOUGH_ROOM):  # one row's hits must fit
+                    self._make_room(2 * self._hits.shape[1])
             in_place &= not found or stage is self._stages[-1]  # another stage's hits come behind
         hits = joined(found)
         return hits if in_place else in_order(hits)
 
 
-def searchers(tables: Tables, sets: Sequence[KernelSet]) -> list[Searcher]:
-    """A searcher for each of the kernel sets. FilterError where a set's automaton would be too large."""
-    automaton = None
-    if tables.automaton is not None:
-        automaton = Automaton(tables.automaton, sets[0], folded=tables.folded)
-    return [Searcher(tables, automaton, kernels) for kernels in sets]
+def automaton_of(tables: Tables, kernels: KernelSet) -> Automaton | None:
+    """The automaton that a set needs, if any. FilterError where it would be too large."""
+    return None if tables.automaton is None else Automaton(tables.automaton, kernels, folded=tables.folded)

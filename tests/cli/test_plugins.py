@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lippycat_core.cli.catalogue import aligned
+from lippycat_core.cli.tables import aligned
 from lippycat_core.host.installed import KINDS
 
 Lc = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from lippycat_core.events import Event
-from lippycat_core.hookspecs import RunInfo
+from lippycat_core.hookspecs import Alert, RunInfo
 from lippycat_core.host.discovery import Host
 
 Install = Callable[..., None]
 MakeHost = Callable[..., Host]
 
 RUN = RunInfo(("a.pcap",), "sniff voip", ("voip",))
+ALERT = Alert("something_failed", "warning", "something failed; another goes on")
 
 HOOKED = """
 from lippycat_core.hookspecs import hookimpl
@@ -42,6 +43,10 @@ def run_started(run):
 @hookimpl
 def events(events):
     seen.append([event.name for event in events])
+
+@hookimpl
+def alert(alert):
+    seen.append(alert)
 
 @hookimpl
 def run_ended():
@@ -82,10 +87,11 @@ def test_all_hooks_are_called_with_the_arguments_that_they_take(install: Install
     run = this.hooks.for_run(RUN)
     run.run_started()
     run.events([Event("call", 1, 2), Event("stream", 1, 3)])
+    this.hooks.alert(ALERT)
     run.run_ended({"packets": 3})
     acme_note = sys.modules["acme_note"]
 
-    assert acme_note.seen == [("sniff voip", []), "closed", RUN, ["call", "stream"], "ended"]
+    assert acme_note.seen == [("sniff voip", []), "closed", RUN, ["call", "stream"], ALERT, "ended"]
     assert this.problems == []
     assert state_of(this, "hooks", "note") == [("acme", "chosen", "")]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from lippycat_core.errors import PluginError
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_simd.cache import KernelCache
+from lippycat_simd.processor import cores
 
 CHILD = "lippycat_simd.fill"
 MOST_CHILDREN = 4
@@ -20,8 +20,7 @@ MOST_CHILDREN = 4
 
 def _children_wanted() -> int:
     """One a core, the parent's too: interpreted, a large run gets less done with it than the compiler does."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST_CHILDREN, cores)
+    return min(MOST_CHILDREN, cores())
 
 
 class SimdCompiler:

@@ -6,10 +6,20 @@ from typing import Annotated
 
 import typer
 
-from lippycat_core.cli.options import Input, Output, Run, input_options, output_options, run_options, with_options
+from lippycat_core.cli.options import (
+    Input,
+    Match,
+    Output,
+    Run,
+    input_options,
+    match_options,
+    output_options,
+    run_options,
+    with_options,
+)
 
 
-@with_options(source=input_options, run=run_options, output=output_options)
+@with_options(source=input_options, run=run_options, output=output_options, match=match_options)
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
     sip_user: Annotated[
@@ -36,6 +46,7 @@ def voip(
     source: Input,
     run: Run,
     output: Output,
+    match: Match,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
     from lippycat_voip.session import analyse
@@ -44,6 +55,7 @@ def voip(
         source._replace(read_file=[*source.read_file, *(files or [])]),
         run,
         output,
+        match,
         sip_user=sip_user or [],
         sip_user_file=sip_user_file,
         messages=messages,

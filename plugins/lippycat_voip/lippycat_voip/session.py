@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import cast
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.cli.options import Input, Match, Output, Run
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
-from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.settings import VoipSettings
@@ -25,6 +23,7 @@ def analyse(
     source: Input,
     run: Run,
     output: Output,
+    match: Match,
     *,
     sip_user: Sequence[str],
     sip_user_file: str | None,
@@ -35,7 +34,7 @@ def analyse(
     """Run `lc sniff voip` and return its exit code."""
     if any(not name.strip() for value in sip_user for name in value.split(",")):
         raise UsageError("--sip-user: an empty user name, which would mean nobody or everybody: write names as in alice,+4930*")
-    flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic}
+    flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic, **match.flags()}
     setup = Setup("sniff voip", source, run, flags)
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
@@ -47,19 +46,13 @@ def analyse(
         rtp_heuristic=settings.rtp_heuristic,
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
-        match=_match_backend(setup) if settings.sip_user or sip_user_file is not None else None,
+        match=setup.match_backend("users") if settings.sip_user or sip_user_file is not None else None,
     )
     sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
     result = setup.analyse([VoipDissector(options)], [sink])
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
         say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()
-
-
-def _match_backend(setup: Setup) -> MatchBackend | None:
-    """The best match backend that fits, or the one that a setting names."""
-    provider = setup.host.choose("match")
-    return None if provider is None else cast(MatchBackend, provider.open())
 
 
 def _screen(*, ladders: bool) -> Sink:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,18 @@ def test_a_call_that_is_not_there_is_said_to_be_missing(calls: Path) -> None:
     done = lc(calls, "--call", "no such call")
     assert records(done, "call") == []
     assert done.stderr.startswith("lc: no call or dialog 'no such call' is in the input")
+
+
+def test_who_compares_users_is_said_and_changes_nothing(calls: Path) -> None:
+    auto, plain = lc(calls, "--sip-user", "s*p"), lc(calls, "--sip-user", "s*p", "--gpu-backend", "disabled")
+    assert re.fullmatch(r"lc: users are matched by \w+ on .+\n", auto.stderr)
+    assert plain.stderr == lc(calls, "--sip-user", "s*p", "-q").stderr == ""
+    for name in ("call", "stream"):
+        assert records(auto, name) == records(plain, name)
+
+
+def test_a_backend_that_is_not_there_is_an_error_whether_users_are_compared_or_not(calls: Path) -> None:
+    for options in ([], ["--sip-user", "s*p"]):
+        done = lc(calls, *options, "--gpu-backend", "disable")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "lc: match disable (option --gpu-backend): no such driver; did you mean disabled?\n"
