@@ -13,6 +13,7 @@ from lippycat_core.testing.matcher import HeaderSuite, MatcherSuite
 from lippycat_cuda.provider import CudaProvider
 
 FITNESS = CudaProvider().probe()
+CACHE = os.environ.get("LIPPYCAT_TEST_CACHE")
 SCALE = float(os.environ.get("LIPPYCAT_TEST_SCALE", "1"))
 
 if not FITNESS.fits:
@@ -23,14 +24,14 @@ class TestCudaMatcher(MatcherSuite):
     scale = SCALE
 
     def backend(self) -> GpuBackend:
-        return CudaProvider().open()
+        return CudaProvider().open(cache_dir=CACHE)
 
 
 class TestCudaHeaders(HeaderSuite):
     scale = SCALE
 
     def backend(self) -> GpuBackend:
-        return CudaProvider().open()
+        return CudaProvider().open(cache_dir=CACHE)
 
 
 class TestCudaDevice(DeviceSuite):
@@ -39,4 +40,4 @@ class TestCudaDevice(DeviceSuite):
     def device(self) -> Device:
         from lippycat_cuda.device import CudaDevice, open_driver
 
-        return CudaDevice(open_driver())
+        return CudaDevice(open_driver(), CACHE)

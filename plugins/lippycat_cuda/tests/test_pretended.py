@@ -65,9 +65,19 @@ def python(driver: Path, *arguments: str, **environment: str) -> subprocess.Comp
     return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
-def test_suites(driver: Path) -> None:
+def test_suites(driver: Path, tmp_path: Path) -> None:
     tests = str(HERE / "test_conformance.py")
-    done = python(driver, "-m", "pytest", tests, "-q", "-p", "no:cacheprovider", LIPPYCAT_TEST_SCALE="0.05")
+    done = python(
+        driver,
+        "-m",
+        "pytest",
+        tests,
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        LIPPYCAT_TEST_SCALE="0.05",
+        LIPPYCAT_TEST_CACHE=str(tmp_path),
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     assert re.search(r"^\d{3} passed", done.stdout, re.M), done.stdout
 
