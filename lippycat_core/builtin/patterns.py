@@ -7,7 +7,7 @@ plain meaning of a pattern set; `Tables` (the module beside) gives the same hits
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from lippycat_core.matching.wildcards import fold
 class Finder(Protocol):
     """Finds a pattern set in one text."""
 
-    def hits(self, text: bytes) -> Iterator[tuple[int, int]]:
+    def hits(self, text: bytes) -> Iterable[tuple[int, int]]:
         """(pattern, offset) of each hit, in this order."""
         ...
 

@@ -6,7 +6,7 @@ are tried one by one, where the longest literal that they need is in the text at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from lippycat_core.builtin.automaton import Automaton
@@ -60,6 +60,13 @@ Literals = dict[bytes, list[Sought]]
 """What is sought by each literal."""
 
 
+Hit = tuple[int, int]
+"""A pattern's number, and an offset."""
+
+Look = Callable[[bytes], Iterable[Hit]]
+"""Gives hits in a text in any order."""
+
+
 class Tables:
     """Finds a pattern set in one text (see `patterns.Finder`). With `AHO_CORASICK` the automaton finds all literals."""
 
@@ -81,6 +88,17 @@ class Tables:
         if self._all or len(self._anywhere) > FEW:
             self._automaton = Automaton(self._anywhere)
         self._by_number = list(self._anywhere.values())
+        self._looks = [look for filled, look in self._all_looks() if filled]
+
+    def _all_looks(self) -> list[tuple[object, Look]]:
+        """What to look into for each text, with what must hold something for it."""
+        return [
+            (self._exact, self._whole),
+            (self._prefixes, self._at_begin),
+            (self._suffixes, self._at_end),
+            (self._anywhere, self._one_by_one if self._automaton is None else self._inside),
+            (self._others, self._one_other_by_one),
+        ]
 
     def _table(self, one: Sought) -> Literals:
         if self._all and one.literal:
@@ -91,36 +109,54 @@ class Tables:
             return self._suffixes.setdefault(len(one.literal), {})
         return self._exact if one.where is Anchor.EXACT else self._anywhere
 
-    def hits(self, text: bytes) -> Iterator[tuple[int, int]]:
+    def hits(self, text: bytes) -> list[Hit]:
         """(pattern, offset) of each hit, in this order."""
-        found = [(one.number, 0) for one in self._exact.get(text, ())]
-        for length, literals in self._prefixes.items():
-            found += [(one.number, 0) for one in literals.get(text[:length], ())]
-        for length, literals in self._suffixes.items():
-            found += [(one.number, 0 if one.at_begin else len(text) - length) for one in literals.get(text[-length:], ())]
-        if self._automaton is not None and (self._all or self._pays(len(text))):
-            found += self._in_one_pass(self._automaton, text)
-        else:
-            found += self._one_by_one(text)
-        found += [(number, offset) for literal, number, search in self._others if literal in text for offset in search(text)]
+        found: list[Hit] = []
+        for look in self._looks:
+            found += look(text)
         found.sort()
-        return iter(found)
+        return found
+
+    def _whole(self, text: bytes) -> Iterable[Hit]:
+        return [(one.number, 0) for one in self._exact.get(text, ())]
+
+    def _at_begin(self, text: bytes) -> Iterable[Hit]:
+        for length, literals in self._prefixes.items():
+            for one in literals.get(text[:length], ()):
+                yield one.number, 0
+
+    def _at_end(self, text: bytes) -> Iterable[Hit]:
+        for length, literals in self._suffixes.items():
+            for one in literals.get(text[-length:], ()):
+                yield one.number, 0 if one.at_begin else len(text) - length
+
+    def _one_other_by_one(self, text: bytes) -> Iterable[Hit]:
+        return [(number, offset) for literal, number, search in self._others if literal in text for offset in search(text)]
+
+    def _inside(self, text: bytes) -> Iterable[Hit]:
+        if self._automaton is not None and (self._all or self._pays(len(text))):
+            return self._in_one_pass(self._automaton, text)
+        return self._one_by_one(text)
 
     def _pays(self, length: int) -> bool:
         """Whether the automaton is quicker than looking for each literal."""
         return length * AUTOMATON_NS_A_BYTE < len(self._anywhere) * (LITERAL_NS + length * LITERAL_NS_A_BYTE)
 
-    def _one_by_one(self, text: bytes) -> Iterator[tuple[int, int]]:
-        for literal in [literal for literal in self._anywhere if literal in text]:
-            places = []
+    def _one_by_one(self, text: bytes) -> Iterable[Hit]:
+        found: list[Hit] = []
+        for literal, sought in self._anywhere.items():
             at = text.find(literal)
+            if at < 0:
+                continue
+            places = []
             while at >= 0:
                 places.append(at)
                 at = text.find(literal, at + 1)  # hits may overlap
-            for one in self._anywhere[literal]:
-                yield from _hits(one, places)
+            for one in sought:
+                found += _hits(one, places)
+        return found
 
-    def _in_one_pass(self, automaton: Automaton, text: bytes) -> Iterator[tuple[int, int]]:
+    def _in_one_pass(self, automaton: Automaton, text: bytes) -> Iterable[Hit]:
         found: dict[int, list[int]] = {}
         for number, offset in automaton.hits(text):
             found.setdefault(number, []).append(offset)
@@ -138,7 +174,7 @@ def _anchored(one: Sought, places: list[int], length: int) -> list[int]:
     return [at for at in places if at == first and (at == last or one.where is Anchor.PREFIX)]
 
 
-def _hits(one: Sought, places: list[int]) -> Iterator[tuple[int, int]]:
+def _hits(one: Sought, places: list[int]) -> Iterable[Hit]:
     for at in places[:1] if one.once else places:
         yield one.number, 0 if one.at_begin else at
 

@@ -21,6 +21,6 @@ def backends(
     match: Match,
 ) -> int:
     """List match backends: state, priority, device, memory; --bench measures them."""
-    from lippycat_core.cli.bench import list_backends
+    from lippycat_core.cli.backend_table import list_backends
 
     return list_backends(match, bench_s=seconds if bench else None, as_json=as_json, config=config)

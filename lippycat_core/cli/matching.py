@@ -83,7 +83,9 @@ def drivers_of(line_up: LineUp, host: Host, input_bytes: int | None) -> Iterator
         yield Driver(own.name, partial(opened, own, host, input_bytes))
 
 
-def opened(provider: Provider, host: Host, input_bytes: int | None, batch_size: int | None = None) -> MatchBackend:
+def opened(
+    provider: Provider, host: Host, input_bytes: int | None, batch_size: int | None = None, *, wait: bool = False
+) -> MatchBackend:
     """The backend of a provider under the host's settings. What `open` raises comes through."""
     settings = host.settings
     backend: Any = provider.open(
@@ -92,6 +94,7 @@ def opened(provider: Provider, host: Host, input_bytes: int | None, batch_size: 
         device=settings["gpu.device"],
         cache_dir=settings["cache_dir"],
         input_bytes=input_bytes,
+        wait=wait,
     )
     lacks = [name for name in ("name", "device", "memory", "compile", "extractor", "close") if not hasattr(backend, name)]
     if lacks:

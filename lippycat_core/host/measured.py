@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lippycat_core.matching.curves import Curve, near
+
 SCHEMA = 1
 FILE = "backends.json"
 LARGEST_FILE = 1 << 20
@@ -33,15 +35,11 @@ class Measurement:
     device: str
     asked: str
     day: str
-    ns: Mapping[str, Mapping[int, float]]
+    ns: Mapping[str, Curve]
 
     def at(self, rows: int) -> float:
         """Mean ns a span over all kinds of work, at the measured number of spans next to `rows`."""
-        return sum(curve[_nearest(curve, rows)] for curve in self.ns.values()) / len(self.ns)
-
-
-def _nearest(curve: Mapping[int, float], rows: int) -> int:
-    return min(curve, key=lambda size: max(size, rows) / min(size, rows))
+        return sum(near(curve, rows) for curve in self.ns.values()) / len(self.ns)
 
 
 def usual_path(environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -49,7 +47,9 @@ def usual_path(environ: Mapping[str, str] = os.environ) -> Path | None:
     if cache_home := environ.get("XDG_CACHE_HOME"):
         return Path(cache_home, "lippycat", FILE)
     with contextlib.suppress(RuntimeError):  # no home
-        return Path.home() / ".cache" / "lippycat" / FILE
+        home = Path.home()
+        if home.is_dir():  # never made: a service may have one that is not there on purpose
+            return home / ".cache" / "lippycat" / FILE
     return None
 
 
@@ -59,7 +59,7 @@ def machine() -> str:
         model = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor()
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return "; ".join([platform.node(), model.partition(":")[2].strip() or model, f"{cores} cores", *_graphics_cards()])
 
 

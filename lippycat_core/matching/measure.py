@@ -15,9 +15,7 @@ import numpy as np
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.interfaces.match import Anchor, Extractor, Fields, Hits, MatchBackend, Matcher, Pattern, PatternSet, Spans
-
-SIZES = (64, 256, 1024, 4096, 16_384, 65_536)
-"""Spans at once."""
+from lippycat_core.matching.curves import SIZES, Curve
 
 KINDS = 1024
 """Messages that differ; larger batches repeat them."""
@@ -26,8 +24,6 @@ MOST_ROUNDS = 200
 LEAST_ROUNDS = 2
 
 Answer = Hits | Fields
-Curve = dict[int, float]
-"""ns a span by spans at once."""
 
 _METHODS = (b"INVITE", b"OPTIONS", b"BYE", b"REGISTER")
 _AGENT = b"User-Agent: made up to be measured\r\nMax-Forwards: 70\r\nAllow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY\r\n"
@@ -154,8 +150,8 @@ def measure(
 
 def _curve(
     tool: Matcher | Extractor, work: Work, sample: Sample, left_ns: int, sizes: Sequence[int], clock_ns: Callable[[], int]
-) -> tuple[Curve, str]:
-    curve: Curve = {}
+) -> tuple[dict[int, float], str]:
+    curve: dict[int, float] = {}
     _round(tool, sample.spans(sizes[0]), clock_ns)  # what is compiled at the first call
     for number, rows in enumerate(sizes):
         if curve and curve[sizes[number - 1]] * rows * (1 + LEAST_ROUNDS) > left_ns:
@@ -179,32 +175,3 @@ def _round(tool: Matcher | Extractor, spans: Spans, clock_ns: Callable[[], int])
     tool.submit(spans)
     answer = tool.collect()
     return clock_ns() - begin, answer
-
-
-def near(curve: Curve, rows: int) -> float:
-    """ns a span at the measured size next to `rows`."""
-    return curve[min(curve, key=lambda size: max(size, rows) / min(size, rows))]
-
-
-class Stretch(NamedTuple):
-    """Batches of `low` to `high` spans, at which `name` is the fastest."""
-
-    name: str
-    low: int
-    high: int
-
-    def holds(self, rows: int) -> bool:
-        """Whether it goes over batches of `rows` spans."""
-        return self.low <= rows <= self.high
-
-
-def stretches(curves: dict[str, Curve], sizes: Sequence[int] = SIZES) -> list[Stretch]:
-    """Who is the fastest from where to where, where there are several. Ties go to who comes first."""
-    found: list[Stretch] = []
-    for rows in sizes if len(curves) > 1 else ():
-        name = min(curves, key=lambda name: near(curves[name], rows))
-        if found and found[-1].name == name:
-            found[-1] = found[-1]._replace(high=rows)
-        else:
-            found.append(Stretch(name, rows, rows))
-    return found

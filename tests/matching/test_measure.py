@@ -10,7 +10,8 @@ import pytest
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.builtin.patterns import PureMatch
 from lippycat_core.interfaces.match import Extractor, Fields, Hits, Matcher, PatternSet, Spans
-from lippycat_core.matching.measure import WORKS, Sample, Stretch, measure, messages, near, stretches
+from lippycat_core.matching.curves import Stretch, near, stretches
+from lippycat_core.matching.measure import WORKS, Sample, measure, messages
 
 SIZES = (16, 64, 256)
 

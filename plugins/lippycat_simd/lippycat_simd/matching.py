@@ -27,13 +27,14 @@ class SimdMatchProvider:
     def open(self, **options: Any) -> SimdMatch:
         """The backend. Option `cache_dir` names the folder for compiled kernels (SettingError where it cannot be used),
         `threads` how many cores it takes (all, by default). With `input_bytes`, the size of the run's input or None where
-        nobody knows, nothing waits for a compiler: the kernels run as they are until they are ready, and where the input is
-        small for good."""
+        nobody knows, and without `wait` nothing waits for a compiler: it works interpreted until its kernels are ready, and
+        where the input is small to the end."""
         from lippycat_simd.cache import KernelCache, find_root
         from lippycat_simd.match import SimdMatch
         from lippycat_simd.patience import AtOnce, Patient
 
         root = find_root(options.get("cache_dir"))
         cache = KernelCache(root) if root else None
-        kernels = Patient(cache, options["input_bytes"]) if "input_bytes" in options else AtOnce(cache)
+        patient = "input_bytes" in options and not options.get("wait")
+        kernels = Patient(cache, options["input_bytes"]) if patient else AtOnce(cache)
         return SimdMatch(kernels, options.get("threads"))

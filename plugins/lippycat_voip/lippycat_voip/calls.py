@@ -268,6 +268,7 @@ class Dialog:
         "refer_to",
         "result",
         "retransmissions",
+        "satisfied",
         "serial",
         "server",
         "started_now_ns",
@@ -287,6 +288,7 @@ class Dialog:
         self.started_now_ns = now_ns
         self.tally = tally
         self.wanted = True
+        self.satisfied = 0  # filters that its messages satisfy (selection.py)
         self.messages = self.copies = self.retransmissions = 0
         self.transport = 0  # of the last message (IP protocol number)
         self.transports: tuple[int, ...] = ()

@@ -78,6 +78,12 @@ NOTIFY, PUBLISH, INFO, REFER, MESSAGE, UPDATE, OTHER_METHOD = 9, 10, 11, 12, 13,
 # Where to find messages: int32, six a message, written by the dissector (UDP) and the framer (TCP).
 SP_ROW, SP_TRANSPORT, SP_OFF, SP_LEN, SP_WIRE_LEN, SP_SEGMENTS, SP_WIDTH = 0, 1, 2, 3, 4, 5, 6
 
+# -- one address of a message's parties: int32, written by kernels.addresses -------------------------------------------
+AD_MESSAGE = 0  # index of the message in the message table
+AD_OFF = 1  # span of the URI, without brackets and header parameters
+AD_LEN = 2
+AD_WIDTH = 3
+
 F_MALFORMED = 1  # a start line, but a mandatory header missing or unusable (RFC 3261, 8.1.1)
 F_TRUNCATED = 2  # cut by the snap length
 F_FAULTS = F_MALFORMED | F_TRUNCATED

@@ -32,6 +32,29 @@ def voip(
         ),
     ] = None,
     sip_user_file: Annotated[str | None, typer.Option(metavar="PATH", help="The same from a file, one user a line.")] = None,
+    phone_number: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER", help="Only calls of these numbers: +4930..., last digits, or with *; commas separate."),
+    ] = None,
+    phone_number_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="The same from a file, one number a line.")
+    ] = None,
+    uri: Annotated[
+        list[str] | None, typer.Option(metavar="URI", help="Only calls of these URIs: exact, or with *; may be repeated.")
+    ] = None,
+    call_id: Annotated[
+        list[str] | None, typer.Option(metavar="CALL_ID", help="Only these Call-IDs: exact, or with *; may be repeated.")
+    ] = None,
+    ip: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Only calls of these hosts or networks, by signalling or SDP; commas separate."),
+    ] = None,
+    codec: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only calls that offer one of these codecs; commas separate.")
+    ] = None,
+    pattern_algorithm: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How patterns are looked for: auto, linear or aho-corasick.")
+    ] = None,
     messages: Annotated[
         bool, typer.Option("--messages/--no-messages", help="Each SIP message too; on a terminal a ladder of each call.")
     ] = False,
@@ -56,8 +79,17 @@ def voip(
         run,
         output,
         match,
-        sip_user=sip_user or [],
-        sip_user_file=sip_user_file,
+        filters={
+            "sip_user": sip_user,
+            "sip_user_file": sip_user_file,
+            "phone_number": phone_number,
+            "phone_number_file": phone_number_file,
+            "uri": uri,
+            "call_id": call_id,
+            "ip": ip,
+            "codec": codec,
+            "pattern_algorithm": pattern_algorithm,
+        },
         messages=messages,
         call_id=call,
         rtp_heuristic=rtp_heuristic,

@@ -6,13 +6,11 @@ SDP means `offers` and `media`, when records are written `writing`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lippycat_core.addresses import Endpoint
-from lippycat_core.builtin.match import PureProvider
 from lippycat_core.events import Event
-from lippycat_core.interfaces.match import MatchBackend
 from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog
 from lippycat_voip.columns import (
     ACK,
@@ -28,19 +26,16 @@ from lippycat_voip.columns import (
     M_CSEQ_TEXT,
     M_DIVERSION,
     M_FLAGS,
-    M_FROM,
     M_FROM_TAG,
     M_METHOD,
     M_METHOD_TEXT,
     M_PAI,
-    M_PPI,
     M_REASON,
     M_REASON_HEADER,
     M_REFER_TO,
     M_REPLACES,
     M_SEGMENTS,
     M_STATUS,
-    M_TO,
     M_TO_TAG,
     M_TRANSPORT,
     M_URI,
@@ -58,7 +53,6 @@ from lippycat_voip.offers import Path
 from lippycat_voip.records import message_fields
 from lippycat_voip.sdp import SessionDescription
 from lippycat_voip.tally import Tally
-from lippycat_voip.users import UserFilter, read_names
 from lippycat_voip.writing import Writer
 
 COPY_NS = 100_000_000
@@ -73,13 +67,11 @@ _OFFERING = frozenset((ACK, PRACK, UPDATE))
 
 @dataclass(frozen=True, slots=True)
 class DialogOptions:
-    """What the user chose. A Call-ID or users select what is written; `capture_loss` is what streams say of the capture."""
+    """What the user chose. A Call-ID or filters select what is written; `capture_loss` is what streams say of the capture."""
 
     messages: bool = False
     call_id: str | None = None
-    sip_users: Sequence[str] = ()  # comma lists (users.py)
-    sip_user_file: str | None = None
-    match: MatchBackend | None = None  # what compares users; the pure backend where none is given
+    complete: int = 0  # mask of what messages must satisfy together (selection.py); 0: nothing
     rtp_heuristic: bool = True
     max_calls: int = 100_000
     capture_loss: str = "unknown"
@@ -87,18 +79,15 @@ class DialogOptions:
 
 class DialogTable:
     """All dialogs of a run. The stream table must tell `media.on_new` of new streams, `stream_evicted` of those that it
-    gives up, and where `filtering`, `rtcp` of each RTCP datagram. Raises FilterError or InputError for a bad user list."""
+    gives up, and where `filtering`, `rtcp` of each RTCP datagram."""
 
     def __init__(self, streams: Streams, media: Media, options: DialogOptions) -> None:
         self._streams = streams
         self._media = media
         self._messages = options.messages
         self._max_calls = options.max_calls
-        self._users: UserFilter | None = None
-        if options.sip_users or options.sip_user_file is not None:
-            names = read_names(options.sip_users, options.sip_user_file)
-            self._users = UserFilter(names, options.match or PureProvider().open())
-        self._filtering = self._users is not None or options.call_id is not None
+        self._complete = options.complete
+        self._filtering = options.complete != 0 or options.call_id is not None
         self._wanted_call = options.call_id.encode() if options.call_id is not None else None
         self._tally = Tally()
         self._writer = Writer(
@@ -125,10 +114,12 @@ class DialogTable:
         src: Endpoint,
         dst: Endpoint,
         sdp: SessionDescription | None,
+        mask: int = 0,
     ) -> None:
         """Take one message: `row` is its row of the message table (columns.py, M_*), its spans lie in `mem`.
 
-        Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet.
+        Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet, `mask`
+        which filters it satisfies.
         """
         if now_ns == ts_ns:
             now_ns = ts_ns  # one object where both are kept
@@ -175,7 +166,7 @@ class DialogTable:
         if row[M_TRANSPORT] != dialog.transport:
             dialog.seen_over(row[M_TRANSPORT])
         if self._filtering:
-            self._select(dialog, mem, row, record)
+            self._select(dialog, row, record, mask)
 
         place = dialog.log.find(key)
         if place < 0:
@@ -431,18 +422,21 @@ class DialogTable:
 
     # -- what the user asked for -------------------------------------------------------------------------------------
 
-    def _select(self, dialog: Dialog, mem: memoryview, row: Row, record: int) -> None:
-        """Decide whether the dialog is wanted, and count its packets."""
+    def _select(self, dialog: Dialog, row: Row, record: int, mask: int) -> None:
+        """Count the dialog's packets, and what its messages satisfy, until that is all that was asked for."""
         tally = dialog.tally
         if record != tally.last_record:
             tally.last_record = record
             tally.packets += max(1, row[M_SEGMENTS])
         if dialog.wanted or (self._wanted_call is not None and dialog.call_id != self._wanted_call):
             return
-        users = self._users
-        dialog.wanted = users is None or any(
-            row[at + 1] > 0 and users.wants(span(mem, row, at)) for at in (M_FROM, M_TO, M_PAI, M_PPI, M_URI)
-        )
+        dialog.satisfied |= mask
+        if dialog.satisfied == self._complete:
+            self._want(dialog)
+
+    def _want(self, dialog: Dialog) -> None:
+        """The dialog is one that the user asked for."""
+        dialog.wanted = True
 
     def rtcp(self, src: Endpoint, dst: Endpoint) -> None:
         """An RTCP datagram; needed only where `filtering`: it belongs to what its call belongs to."""

@@ -6,7 +6,7 @@ What a message means is `dialogs`' business, what a packet of media counts for i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from struct import Struct
 from typing import ClassVar, cast
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from lippycat_core.addresses import Endpoint
 from lippycat_core.batch import Batch
+from lippycat_core.builtin.match import PureProvider
 from lippycat_core.columns import I32, I64
 from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Run, Segment
@@ -32,10 +33,13 @@ from lippycat_voip.kernels.sdp import describe
 from lippycat_voip.kernels.sip import parse
 from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
+from lippycat_voip.selection import Filters, Selection
 from lippycat_voip.streams import StreamTable
 
 CHUNK = 512
 """Messages that are parsed at once: their table (112 KB) stays in the cache with what is read from it."""
+
+_NO_MASKS = [0] * CHUNK
 
 _ROW, _END, _TIMES = Struct(f"{M_WIDTH}i"), Struct(f"{END_WIDTH}q"), Struct(f"{TIME_WIDTH}q")
 """What a kernel wrote of one message, as tuples: unpacking makes them faster than lists can be cut."""
@@ -47,12 +51,11 @@ class VoipOptions:
 
     messages: bool = False
     call_id: str | None = None
-    sip_users: Sequence[str] = ()
-    sip_user_file: str | None = None
+    filters: Filters = field(default_factory=Filters)
     rtp_heuristic: bool = True
     max_calls: int = 100_000
     max_streams: int = 200_000
-    match: MatchBackend | None = None  # what compares users; the core's own where none is given
+    match: MatchBackend | None = None  # what compares texts for filters; the core's own where none is given
 
 
 class VoipDissector:
@@ -72,10 +75,14 @@ class VoipDissector:
         reindex,
         compound,
         reports,
+        *Selection.kernels,
     )
 
     def __init__(self, options: VoipOptions | None = None) -> None:
         options = VoipOptions() if options is None else options
+        self._selection: Selection | None = None
+        if options.filters.any:
+            self._selection = Selection(options.filters, options.match or PureProvider().open(), most_messages=CHUNK)
         self._streams = StreamTable(options.max_streams, self._new_stream, self._evicted_stream, self._rtcp, self._rtcp_announced)
         self._media = Media(self._streams)
         self._dialogs = DialogTable(
@@ -85,9 +92,7 @@ class VoipDissector:
                 max_calls=options.max_calls,
                 messages=options.messages,
                 call_id=options.call_id,
-                sip_users=tuple(options.sip_users),
-                sip_user_file=options.sip_user_file,
-                match=options.match,
+                complete=self._selection.complete if self._selection is not None else 0,
                 rtp_heuristic=options.rtp_heuristic,
             ),
         )
@@ -114,6 +119,8 @@ class VoipDissector:
         self._streams.bind(kernels)
         self._descriptions.bind(kernels)
         self._framer.bind(kernels)
+        if self._selection is not None:
+            self._selection.bind(kernels)
 
     def _resize(self, rows: int) -> None:
         self._spans = np.zeros(rows * SP_WIDTH, np.int32)
@@ -188,13 +195,17 @@ class VoipDissector:
             self._parse(views.slab, chunk, some, self._table_view)
             self._find_ends(views.frame, views.net, views.transport, views.route, chunk, some, self._who_view, self._when_view)
             bodies = self._descriptions.read(views.slab, mem, self._table_view, some)
+            for m, run in [(m, streams[first + m]) for m in range(some) if first + m in streams] if streams else ():
+                src, dst = run.connection.ends[run.side]
+                self._who[m * 2 * END_WIDTH : (m + 1) * 2 * END_WIDTH] = (*src, *dst)
+            masks = _NO_MASKS[:some]
+            if self._selection is not None:
+                masks = self._selection.masks(batch.slab, views.slab, self._table, self._table_view, some, self._who, bodies)
             rows = _ROW.iter_unpack(self._table[: some * M_WIDTH].data)
             who = _END.iter_unpack(self._who[: some * 2 * END_WIDTH].data)
             when = _TIMES.iter_unpack(self._when[: some * TIME_WIDTH].data)
-            for m, (row, src, dst, (ts_ns, now_ns)) in enumerate(zip(rows, who, who, when, strict=True)):
-                if streams and (run := streams.get(first + m)) is not None:
-                    src, dst = run.connection.ends[run.side]
-                message(mem, row, record0 + row[0], ts_ns, now_ns, src, dst, bodies.get(m))
+            for m, (row, src, dst, (ts_ns, now_ns), mask) in enumerate(zip(rows, who, who, when, masks, strict=True)):
+                message(mem, row, record0 + row[0], ts_ns, now_ns, src, dst, bodies.get(m), mask)
 
     # -- time and end -------------------------------------------------------------------------------------------------------
 
@@ -204,6 +215,8 @@ class VoipDissector:
 
     def finish(self, now_ns: int) -> Iterable[Event]:
         """Write all that is left."""
+        if self._selection is not None:
+            self._selection.close()
         return self._dialogs.finish(now_ns)
 
     def summary(self) -> Mapping[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.cli.compose import Setup
@@ -13,6 +13,8 @@ from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.dissector import VoipDissector, VoipOptions
+from lippycat_voip.patterns import Dialling
+from lippycat_voip.selection import Filters
 from lippycat_voip.settings import VoipSettings
 
 PIPE_COLUMNS = 120
@@ -25,34 +27,72 @@ def analyse(
     output: Output,
     match: Match,
     *,
-    sip_user: Sequence[str],
-    sip_user_file: str | None,
+    filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
     call_id: str | None,
     rtp_heuristic: bool | None,
 ) -> int:
-    """Run `lc sniff voip` and return its exit code."""
-    if any(not name.strip() for value in sip_user for name in value.split(",")):
-        raise UsageError("--sip-user: an empty user name, which would mean nobody or everybody: write names as in alice,+4930*")
-    flags = {"voip.sip_user": ",".join(sip_user) or None, "voip.rtp_heuristic": rtp_heuristic, **match.flags()}
-    setup = Setup("sniff voip", source, run, flags)
+    """Run `lc sniff voip` and return its exit code. `filters` are options by the setting that they stand for."""
+    for name, value in filters.items():
+        _not_empty(name, value)
+    flags = {f"voip.{name}": value or None for name, value in filters.items()}
+    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags()})
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
+    wanted = _filters(settings)
     options = VoipOptions(
         messages=messages or (as_text and call_id is not None),
         call_id=call_id,
-        sip_users=settings.sip_user,
-        sip_user_file=sip_user_file,
+        filters=wanted,
         rtp_heuristic=settings.rtp_heuristic,
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
-        match=setup.match_backend("users") if settings.sip_user or sip_user_file is not None else None,
+        match=setup.match_backend("calls") if wanted.by_pattern else None,
     )
     sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
     result = setup.analyse([VoipDissector(options)], [sink])
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
         say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()
+
+
+_EMPTY = {
+    "sip_user": ("user name", "write names as in alice,+4930*"),
+    "phone_number": ("number", "write numbers as in +49301234567,7042"),
+    "uri": ("URI", "write one as in sip:alice@example.org"),
+    "call_id": ("Call-ID", "write one, or its begin and *"),
+    "ip": ("address", "write addresses as in 192.0.2.1,2001:db8::/32"),
+    "codec": ("name", "write names as in PCMU,opus"),
+}
+"""Options of which an empty word would mean nobody or everybody, what it lacks, and the way out."""
+
+
+def _not_empty(name: str, value: Sequence[str] | str | None) -> None:
+    """UsageError where a value is empty, or one of the words of a comma list."""
+    option = "--" + name.replace("_", "-")
+    if value == "":
+        raise UsageError(f"{option}: an empty value: name one, or leave the option out")
+    if name in _EMPTY:
+        lacks, way_out = _EMPTY[name]
+        for text in value or ():
+            words = [text] if name in ("uri", "call_id") else text.split(",")
+            if not all(word.strip() for word in words):
+                raise UsageError(f"{option}: an empty {lacks}, which would mean nobody or everybody: {way_out}")
+
+
+def _filters(settings: VoipSettings) -> Filters:
+    return Filters(
+        sip_users=settings.sip_user,
+        sip_user_file=settings.sip_user_file or None,
+        phone_numbers=settings.phone_number,
+        phone_number_file=settings.phone_number_file or None,
+        uris=settings.uri,
+        call_ids=settings.call_id,
+        hosts=settings.ip,
+        codecs=settings.codec,
+        dialling=Dialling(settings.international_prefixes, settings.country_code, settings.national_prefix),
+        algorithm=settings.pattern_algorithm,
+    )
 
 
 def _screen(*, ladders: bool) -> Sink:

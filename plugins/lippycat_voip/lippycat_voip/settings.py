@@ -10,6 +10,17 @@ class VoipSettings:
     """What holds for every run; options of `lc sniff voip` go first."""
 
     sip_user: tuple[str, ...] = ()  # users whose calls are wanted; none: all
+    sip_user_file: str = ""
+    phone_number: tuple[str, ...] = ()
+    phone_number_file: str = ""
+    uri: tuple[str, ...] = ()
+    call_id: tuple[str, ...] = ()
+    ip: tuple[str, ...] = ()
+    codec: tuple[str, ...] = ()
+    pattern_algorithm: str = "auto"  # interfaces/match.py, Algorithm
+    international_prefixes: tuple[str, ...] = ("00",)  # what is dialled for +
+    country_code: str = ""  # of national numbers; none: they mean nothing elsewhere
+    national_prefix: str = "0"
     rtp_heuristic: bool = True  # list streams that no SDP announced
     max_calls: int = field(default=100_000, metadata={"low": 1, "high": 10_000_000})
     max_streams: int = field(default=200_000, metadata={"low": 1, "high": 10_000_000})

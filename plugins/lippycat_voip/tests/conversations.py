@@ -11,13 +11,14 @@ uri, reason, sdp, body, type, cut (bytes captured), and `h=Name:value` (undersco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from rtp_batches import BASE, START_NS, Datagram, rtp, segment
 
 from lippycat_core.addresses import Endpoint, words
+from lippycat_core.builtin.match import PureProvider
 from lippycat_core.events import Event
 from lippycat_core.kernelset import Interpreted
 from lippycat_voip.columns import M_WIDTH
@@ -25,9 +26,11 @@ from lippycat_voip.dialogs import DialogOptions, DialogTable
 from lippycat_voip.kernels.sip import parse
 from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
+from lippycat_voip.selection import Filters, Selection
 from lippycat_voip.streams import StreamTable
 
 MS = 1_000_000
+FILTERS = {field.name for field in fields(Filters)}
 PLAIN_CALL = """
 0     A>B INVITE sdp=A:10000
 5     B>A 100
@@ -135,13 +138,19 @@ def sip(what: str, src: str, dst: str, keys: dict[str, str], headers: Sequence[s
 
 
 class Conversation:
-    """Everything of a run but files: feed lines, read records."""
+    """Everything of a run but files: feed lines, read records. `options` are those of DialogOptions and Filters."""
 
     def __init__(self, max_streams: int = 1000, **options: Any) -> None:
         self.kernels = Interpreted()
         self.streams = StreamTable(max_streams, self._on_new, self._on_evict, self._on_rtcp)
         self.streams.bind(self.kernels)
         self.media = Media(self.streams)
+        filters = Filters(**{name: options.pop(name) for name in FILTERS & options.keys()})
+        self.selection: Selection | None = None
+        if filters.any:
+            self.selection = Selection(filters, PureProvider().open(), most_messages=1)
+            self.selection.bind(self.kernels)
+            options["complete"] = self.selection.complete
         self.table = DialogTable(self.streams, self.media, DialogOptions(**options))
         self.bodies = Descriptions()
         self.bodies.bind(self.kernels)
@@ -185,7 +194,10 @@ class Conversation:
         self.kernels[parse](view(slab), view(spans), 1, view(row))
         found = self.bodies.read(view(slab), memoryview(slab.data), view(row), 1)
         mem = memoryview(slab.data)
-        self.table.message(mem, row.tolist(), self.record, ns, self.now_ns, src, dst, found.get(0))
+        mask = 0
+        if self.selection is not None:
+            (mask,) = self.selection.masks(slab, view(slab), row, view(row), 1, np.array([*src, *dst], np.int64), found)
+        self.table.message(mem, row.tolist(), self.record, ns, self.now_ns, src, dst, found.get(0), mask)
         self.events += self.table.take_events()
 
     def _burst(self, said: Line) -> None:

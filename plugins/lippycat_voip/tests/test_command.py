@@ -71,6 +71,62 @@ def test_users_come_from_a_file(calls: Path, tmp_path: Path) -> None:
     assert missing.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (["--phone-number", "1"], 0),
+        (["--uri", "SIP:sipp@10.0.2.20:5060"], 2),
+        (["--uri", "*@10.0.2.15:*", "--uri", "tel:+49*"], 2),
+        (["--call-id", "1-1966@*"], 1),
+        (["--call-id", "1-1966@10.0.2.20", "--call-id", "1-1968@10.0.2.20"], 2),
+        (["--ip", "10.0.2.20"], 2),
+        (["--ip", "192.0.2.0/24,2001:db8::/32"], 0),
+        (["--codec", "pcmu"], 1),
+        (["--codec", "pcmu,PCMA"], 2),
+        (["--codec", "opus"], 0),
+        (["--sip-user", "sipp", "--codec", "PCMU", "--ip", "10.0.2.0/24", "--call-id", "1-1966*"], 1),
+        (["--sip-user", "sipp", "--pattern-algorithm", "aho-corasick"], 2),
+    ],
+)
+def test_filters_choose_calls(calls: Path, options: list[str], found: int) -> None:
+    done = lc(calls, *options)
+    assert len(records(done, "call")) == found
+    (summary,) = records(done, "summary")
+    accounting = summary["accounting"]
+    assert accounting["captured"] == accounting["delivered"] + accounting["filtered"] + sum(accounting["undecodable"].values())
+    assert (accounting["delivered"] > 0) == (found > 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--ip", "10.0.0.0/99"], "'10.0.0.0/99' is no IP address or network: write 192.0.2.1"),
+        (["--ip", ""], "--ip: an empty address"),
+        (["--codec", "PCMU,,opus"], "--codec: an empty name"),
+        (["--codec", "PCMU/8000"], "--codec: 'PCMU/8000' is no encoding name"),
+        (["--phone-number", "alice"], "'alice' is no telephone number: write digits"),
+        (["--phone-number-file", "no/such/file"], "cannot read the list of telephone numbers no/such/file: No such file"),
+        (["--phone-number-file", ""], "--phone-number-file: an empty value"),
+        (["--uri", "alice@example.org"], "'alice@example.org' is no URI: begin with a scheme"),
+        (["--uri", "sip:a@b;lr"], "'sip:a@b;lr' has parameters"),
+        (["--call-id", " "], "--call-id: an empty Call-ID"),
+        (["--sip-user", "a", "--pattern-algorithm", "best"], "--pattern-algorithm: no algorithm 'best'; there are auto, linear"),
+    ],
+)
+def test_a_bad_filter_is_one_line(calls: Path, options: list[str], error: str) -> None:
+    done = lc(calls, *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lc: " + error)
+    assert done.stderr.count("\n") == 1
+
+
+def test_filters_are_settings_too(calls: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("voip:\n  codec: [PCMU, pcma]\n  call_id: ['1-1966@*']\n  country_code: 49\n  pattern_algorithm: linear\n")
+    assert [call["call_id"] for call in records(lc(calls, "--config", config), "call")] == ["1-1966@10.0.2.20"]
+    assert len(records(lc(calls, "--config", config, "--call-id", "*"), "call")) == 2
+
+
 def test_the_heuristic_can_be_hidden(captures: Path) -> None:
     lone = captures / "SIPp-sipp__dtmf_2833_pound.pcap"
     assert len(records(lc(lone), "stream")) == 1
@@ -122,7 +178,7 @@ def test_a_call_that_is_not_there_is_said_to_be_missing(calls: Path) -> None:
 
 def test_who_compares_users_is_said_and_changes_nothing(calls: Path) -> None:
     auto, plain = lc(calls, "--sip-user", "s*p"), lc(calls, "--sip-user", "s*p", "--gpu-backend", "disabled")
-    assert re.fullmatch(r"lc: users are matched by \w+ on .+\n", auto.stderr)
+    assert re.fullmatch(r"lc: calls are matched by \w+ on .+\n", auto.stderr)
     assert plain.stderr == lc(calls, "--sip-user", "s*p", "-q").stderr == ""
     for name in ("call", "stream"):
         assert records(auto, name) == records(plain, name)

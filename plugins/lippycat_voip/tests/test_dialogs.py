@@ -294,7 +294,7 @@ def test_one_call_by_its_id() -> None:
 
 
 def test_bad_user_lists(tmp_path: Path) -> None:
-    with pytest.raises(FilterError, match="empty name"):
+    with pytest.raises(FilterError, match="empty word"):
         run("", sip_users=("alice,,bob",))
     with pytest.raises(InputError, match="cannot read"):
         run("", sip_user_file=str(tmp_path / "none"))

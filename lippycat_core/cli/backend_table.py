@@ -20,14 +20,12 @@ from lippycat_core.host.discovery import AUTO, Host, PluginInfo, canonical
 from lippycat_core.host.measured import Measurement
 from lippycat_core.host.ranking import BROKEN, CHOSEN, FIT, Candidate
 from lippycat_core.host.settings import load_settings
+from lippycat_core.matching.curves import SIZES, Curve, near, stretches
 from lippycat_core.matching.fallback import reason_of
-from lippycat_core.matching.measure import KINDS, SIZES, WORKS, Sample, measure, messages, near, stretches
+from lippycat_core.matching.measure import KINDS, WORKS, Sample, measure, messages
 
 COLUMNS = ("name", "distribution", "state", "priority", "device", "memory", "measured", "reason")
 FIGURES = ("rows", "backend", "ns/packet", "packets/s", "batches/s", "fastest")
-
-LARGE = 1 << 40
-"""The input that a backend is told to get ready for where it is measured."""
 
 
 @dataclasses.dataclass
@@ -106,7 +104,7 @@ def _bench(line: Line, candidate: Candidate, host: Host, sample: Sample, seconds
     line.measurement = None
     _progress(f"measuring {name} ...")
     try:
-        backend = opened(candidate.provider, host, LARGE, SIZES[-1])
+        backend = opened(candidate.provider, host, None, SIZES[-1], wait=True)
         line.device, line.memory = backend.device, backend.memory
         figures = measure(backend, sample, seconds)
         backend.close()
@@ -170,8 +168,8 @@ def _object(line: Line, lines: Sequence[Line]) -> dict[str, Any]:
     return found
 
 
-def _curves(lines: Sequence[Line], work: str) -> dict[str, dict[int, float]]:
-    return {one.driver: dict(one.ns[work]) for line in lines if (one := line.measurement) is not None and work in one.ns}
+def _curves(lines: Sequence[Line], work: str) -> dict[str, Curve]:
+    return {one.driver: one.ns[work] for line in lines if (one := line.measurement) is not None and work in one.ns}
 
 
 def _speeds(rows: int, ns: float) -> dict[str, float]:
@@ -181,7 +179,7 @@ def _speeds(rows: int, ns: float) -> dict[str, float]:
 def _show_figures(found: dict[str, Measurement]) -> None:
     print(f"\nSIP messages of {sum(map(len, messages())) // KINDS} bytes on average, transfers included, best of several rounds")
     for work in WORKS:
-        curves = {name: dict(one.ns[work.name]) for name, one in found.items() if work.name in one.ns}
+        curves = {name: one.ns[work.name] for name, one in found.items() if work.name in one.ns}
         best = stretches(curves)
         print(f"\n{work.title}")
         cells = []
