@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lippycat_core.errors import DeviceFailed, SettingError
+from lippycat_core.errors import DeviceFailed
+from lippycat_core.gpu.kept import own_folder
 
 FOLDER = "cuda"
 
@@ -21,7 +21,7 @@ def compiled(source: str, capability: tuple[int, int], cache_dir: str | os.PathL
     compiler's words where they do not compile, SettingError where the folder cannot be used."""
     if not cache_dir:
         return _compile(source, capability)
-    folder = _folder(Path(cache_dir).expanduser())
+    folder = own_folder(cache_dir, FOLDER)
     name = hashlib.sha256(repr((source, capability, _version())).encode()).hexdigest()
     path = folder / f"{name}.image"
     if (kept := _read(path)) is not None:
@@ -30,19 +30,6 @@ def compiled(source: str, capability: tuple[int, int], cache_dir: str | os.PathL
     with contextlib.suppress(OSError):  # a full disk costs the next run a second, not this one its work
         _write(path, image)
     return image
-
-
-def _folder(root: Path) -> Path:
-    """A folder that only this user can write to: what lies in it is loaded as code."""
-    folder = root / FOLDER
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise SettingError(f"cache_dir: {folder}: {error.strerror or error}; name a folder that only you can write to") from error
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-        raise SettingError(f"cache_dir: {folder}: others may write to it; name a folder that only you can write to")
-    return folder
 
 
 def _read(path: Path) -> bytes | None:

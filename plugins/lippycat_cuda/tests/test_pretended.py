@@ -82,16 +82,17 @@ def test_suites(driver: Path, tmp_path: Path) -> None:
     assert re.search(r"^\d{3} passed", done.stdout, re.M), done.stdout
 
 
-def test_a_gpu_is_chosen_by_number_or_name(driver: Path) -> None:
+def test_a_gpu_is_chosen_by_number_or_name(driver: Path, tmp_path: Path) -> None:
     program = """
+import sys
 from lippycat_core.errors import SettingError
 from lippycat_cuda.provider import CudaProvider
 assert CudaProvider().probe().priority == 90
 for wanted, name in ((None, "A"), ("", "A"), (1, "B"), ("1", "B"), ("gpu b", "B")):
-    backend = CudaProvider().open(device=wanted, max_memory=10_000_000, other="ignored")
+    backend = CudaProvider().open(device=wanted, max_memory=10_000_000, cache_dir=sys.argv[1], other="ignored")
     assert (backend.name, backend.device, backend.memory) == ("cuda", f"Pretended GPU {name}", 10_000_000)
     backend.close()
-backend = CudaProvider().open()
+backend = CudaProvider().open(cache_dir=sys.argv[1])
 assert 200_000_000 < backend.memory < 260_000_000  # most of what is free
 backend.close()
 try:
@@ -99,7 +100,7 @@ try:
 except SettingError as error:
     print(error)
 """
-    done = python(driver, "-c", program)
+    done = python(driver, "-c", program, str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "device 2: CUDA has no such device; there are 0: Pretended GPU A, 1: Pretended GPU B"
 

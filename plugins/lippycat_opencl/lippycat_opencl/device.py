@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lippycat_core.columns import U8
 from lippycat_core.errors import DeviceFailed
 from lippycat_core.gpu.device import QUEUES
+from lippycat_core.gpu.kept import own_folder
 from lippycat_core.gpu.source import Language, kernel_names, source
 from lippycat_opencl.choice import Found
 
@@ -63,10 +64,12 @@ def _with_arguments(kernel: cl.Kernel) -> tuple[cl.Kernel, list[int | None]]:
 
 
 class OpenClDevice:
-    """One device with two queues in order. DeviceFailed where it cannot be used, or does not take the kernels."""
+    """One device with two queues in order. DeviceFailed where it cannot be used, or does not take the kernels;
+    SettingError for a `cache_dir` that others may write to."""
 
     def __init__(self, found: Found, cache_dir: Any = None) -> None:
         self.name = found.words
+        cache = str(own_folder(cache_dir, "opencl")) if cache_dir else None  # None: where pyopencl keeps its own
         self._device = found.handle
         with _driver(self.name):
             self.unified = found.is_cpu or bool(self._device.host_unified_memory)
@@ -78,7 +81,7 @@ class OpenClDevice:
             text = source(Language.OPENCL)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", cl.CompilerWarning)  # what a compiler merely remarks on
-                program = cl.Program(self._context, text).build(cache_dir=str(cache_dir) if cache_dir else None)
+                program = cl.Program(self._context, text).build(cache_dir=cache)
             # One object a queue: its arguments are set anew while the other queue's launch may still wait.
             self._kernels = [
                 {name: _with_arguments(cl.Kernel(program, name)) for name in kernel_names(text)} for _ in range(QUEUES)

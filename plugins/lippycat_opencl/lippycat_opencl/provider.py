@@ -1,9 +1,8 @@
-"""The match driver's provider: what the host finds under `lippycat.match`. It imports nothing but the core's interface; pyopencl
-is imported to look for devices where it and an OpenCL driver are installed."""
+"""The match driver's provider: what the host finds under `lippycat.match`. It asks OpenCL itself what
+there is, and does not import pyopencl."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lippycat_core.interfaces.provider import Fitness
@@ -22,26 +21,13 @@ class OpenClProvider:
     name = NAME
 
     def probe(self) -> Fitness:
-        """Look for devices."""
-        if find_spec("pyopencl") is None:
-            return Fitness(None, "pyopencl is not installed: pip install pyopencl")
-        from lippycat_opencl.drivers import driver_files
+        """Look for drivers and their devices."""
+        from lippycat_opencl.presence import why_not
 
-        if not driver_files():
-            return Fitness(
-                None,
-                "no OpenCL driver is installed: install the one of your GPU, or on x86-64 pip install 'lippycat-opencl[pocl]' "
-                "for the processor",
-            )
-        from lippycat_opencl.choice import devices
-
-        try:
-            found = devices()
-        except ImportError as error:
-            return Fitness(None, f"pyopencl cannot be imported: {error}; install it anew")
-        if not found:
-            return Fitness(None, "no OpenCL driver has a device here: clinfo shows what each of them finds")
-        return Fitness(PRIORITY_CPU if found[0].is_cpu else PRIORITY_DEVICE)
+        reason, beyond_processors = why_not()
+        if reason:
+            return Fitness(None, reason)
+        return Fitness(PRIORITY_DEVICE if beyond_processors else PRIORITY_CPU)
 
     def open(self, **options: Any) -> GpuBackend:
         """The backend. Options: `device` (a number of `choice.devices()`, or a part of a device's or platform's name),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lippycat_opencl.choice import SIMULATORS
-from lippycat_opencl.drivers import driver_files
+from lippycat_opencl.presence import driver_files
 
 HERE = Path(__file__).parent
 (SIMULATOR,) = SIMULATORS
