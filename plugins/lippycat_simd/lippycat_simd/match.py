@@ -72,6 +72,7 @@ class SimdMatcher:
         tables = compile_tables(patterns)
         automaton = automaton_of(tables, kernels)
         self._workers: Workers[Searcher, Hits] = Workers(crew, lambda: Searcher(tables, automaton, kernels), Searcher.search)
+        self.bare = Searcher(tables, automaton, kernels).bare
         self._first_only: deque[bool] = deque()
         self.nbytes = tables.nbytes() + (0 if automaton is None else automaton.nbytes())
         """Bytes of what is looked up."""
@@ -95,6 +96,7 @@ class SimdExtractor:
 
     def __init__(self, crew: Crew, names: Sequence[bytes], kernels: KernelSet) -> None:
         self._workers: Workers[FieldFinder, Fields] = Workers(crew, lambda: FieldFinder(names, kernels), FieldFinder.find)
+        self.bare = FieldFinder(names, kernels).bare
 
     def submit(self, spans: Spans) -> None:
         """Begin to look (see `Extractor`)."""
