@@ -83,10 +83,10 @@ class Lane:
 
     def recover(self) -> None:
         """After a failure: nothing is queued any more, and what buffers hold is not known."""
-        self._hits = None
-        self._marks.release()
         with contextlib.suppress(DeviceFailed):
             self.device.finish(self.queue)
+        self._hits = None
+        self._marks.release()
 
     def _send(self, slab: U8, wanted: Layout, length: I32) -> Rows:
         text, off, lengths = self._sent
@@ -182,15 +182,20 @@ class Lanes:
         most = min(most_rows, self.batch_rows, max(self.budget.text // 2 // BYTES_A_ROW, 1))
         tickets: list[tuple[int, Ticket[T]]] = []
         begin = 0
-        while begin < len(off):
-            end = min(begin + most, len(off))
-            wanted: Layout | None = None
-            if not self.device.unified or slab.nbytes > self.device.largest:
-                wanted, end = self._fitting(off, length, begin, end)
-            lane = self._lanes[self._next]
-            self._next = (self._next + 1) % QUEUES
-            tickets.append((begin, lane.put(task(), slab, off[begin:end], length[begin:end], wanted)))
-            begin = end
+        try:
+            while begin < len(off):
+                end = min(begin + most, len(off))
+                wanted: Layout | None = None
+                if not self.device.unified or slab.nbytes > self.device.largest:
+                    wanted, end = self._fitting(off, length, begin, end)
+                lane = self._lanes[self._next]
+                self._next = (self._next + 1) % QUEUES
+                tickets.append((begin, lane.put(task(), slab, off[begin:end], length[begin:end], wanted)))
+                begin = end
+        except DeviceFailed:
+            for _, ticket in tickets:  # nobody will ask for them, and their tables may go
+                ticket.settle()
+            raise
         return tickets
 
     def _fitting(self, off: I32, length: I32, begin: int, end: int) -> tuple[Layout, int]:

@@ -26,7 +26,7 @@ class Resident:
         self._lanes = lanes
         self._buffers: list[Buffer] = []
         self._uploading: list[NDArray[Any]] = []
-        self._held = 0
+        self.nbytes = 0
 
     @contextlib.contextmanager
     def filling(self) -> Iterator[None]:
@@ -47,7 +47,7 @@ class Resident:
         """Queue a copy to a buffer of its own. DeviceFailed where the budget does not hold it."""
         array = np.ascontiguousarray(array) if array.size else NOTHING
         self._lanes.budget.hold(array.nbytes)
-        self._held += array.nbytes
+        self.nbytes += array.nbytes
         buffer = self._lanes.device.buffer(array.nbytes)
         self._buffers.append(buffer)
         self._uploading.append(array)
@@ -60,5 +60,5 @@ class Resident:
             with contextlib.suppress(DeviceFailed):  # a lost device has nothing left to give back
                 buffer.release()
         self._buffers.clear()
-        self._lanes.budget.give(self._held)
-        self._held = 0
+        self._lanes.budget.give(self.nbytes)
+        self.nbytes = 0

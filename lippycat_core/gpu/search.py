@@ -51,6 +51,11 @@ class GpuMatcher:
         self._submissions: Submissions[I64] = Submissions(lanes)
         self._open: list[Plan] = []
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the tables take on the device."""
+        return self._tables.nbytes
+
     def submit(self, spans: Spans, *, first_only: bool = False) -> None:
         """Begin to match (see `Matcher`)."""
         longest = max(int(spans.length.max(initial=0)), 1)

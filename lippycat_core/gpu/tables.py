@@ -35,6 +35,7 @@ class DeviceTables:
             self.nothing = self._put(NOTHING)
             self.programs = self._programs(tables.programs)
             self.stages = self._stages(tables)
+        self.nbytes = self._resident.nbytes
 
     def _needles(self, needles: Needles) -> tuple[Buffer, Buffer]:
         return self._put(needles.text), self._put(records(needles))

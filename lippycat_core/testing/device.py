@@ -170,6 +170,16 @@ class DeviceSuite:
             extractor.collect()
         extractor.close()
 
+    def test_parts_of_a_submission_that_fails_leave_nothing_behind(self) -> None:
+        """Its first rows are on their way when a later one turns out to be too large."""
+        backend = self.backend(max_memory=LITTLE, batch_rows=1)
+        matcher = backend.compile(PatternSet(FEW))
+        if not self.opened.unified:
+            with pytest.raises(DeviceFailed):
+                matcher.submit(cases.spans([*cases.MESSAGES, b"x" * LITTLE]))
+        matcher.close()
+        assert len(self.agrees(backend, FEW, cases.spans(self.messages(20))).row)
+
     def test_patterns_that_do_not_fit_leave_room_for_others(self) -> None:
         backend = self.backend(max_memory=LITTLE)
         many = [Pattern(b"%08d" % i, Anchor.CONTAINS) for i in range(3000)]
