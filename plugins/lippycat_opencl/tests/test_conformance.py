@@ -10,8 +10,6 @@ from lippycat_core.gpu.backend import GpuBackend
 from lippycat_core.gpu.device import Device
 from lippycat_core.testing.device import DeviceSuite
 from lippycat_core.testing.matcher import HeaderSuite, MatcherSuite
-from lippycat_opencl.choice import choose
-from lippycat_opencl.device import OpenClDevice
 from lippycat_opencl.provider import OpenClProvider
 
 FITNESS = OpenClProvider().probe()
@@ -20,6 +18,16 @@ SCALE = float(os.environ.get("LIPPYCAT_TEST_SCALE", "1"))
 
 if not FITNESS.fits:
     pytest.skip(f"opencl does not fit here, nothing runs on it: {FITNESS.reason}", allow_module_level=True)
+
+
+def a_device(*, unified: bool = True) -> Device:
+    """The device under test; without `unified` everything is copied there, as to a card."""
+    from lippycat_opencl.choice import choose
+    from lippycat_opencl.device import OpenClDevice
+
+    device = OpenClDevice(choose(DEVICE))
+    device.unified = device.unified and unified
+    return device
 
 
 class TestOpenClMatcher(MatcherSuite):
@@ -40,24 +48,18 @@ class TestOpenClDevice(DeviceSuite):
     scale = SCALE
 
     def device(self) -> Device:
-        return OpenClDevice(choose(DEVICE))
+        return a_device()
 
 
 class TestOpenClWithMemoryOfItsOwn(DeviceSuite):
-    """As a GPU on a card is used: everything is copied there."""
-
     scale = SCALE
 
     def device(self) -> Device:
-        device = OpenClDevice(choose(DEVICE))
-        device.unified = False
-        return device
+        return a_device(unified=False)
 
 
 class TestOpenClMatcherWithMemoryOfItsOwn(MatcherSuite):
     scale = SCALE / 10
 
     def backend(self) -> GpuBackend:
-        device = OpenClDevice(choose(DEVICE))
-        device.unified = False
-        return GpuBackend("opencl", device)
+        return GpuBackend("opencl", a_device(unified=False))
