@@ -45,18 +45,18 @@ def test_kernels() -> None:
 def test_constants_are_those_of_the_host() -> None:
     found = constants()
     wanted = {name: getattr(needles, name) for name in ("BEGIN", "END", "ONCE", "AT_ZERO")}
-    wanted |= {"WHOLE": match_ends.WHOLE, "SPREAD": match_ends.SPREAD}
-    wanted |= {name: getattr(match_grams, name) for name in ("LOW_FACTOR", "HIGH_FACTOR", "FIRST_BIT", "SECOND_BIT", "BUCKET")}
+    wanted |= {"WHOLE": match_ends.WHOLE}
+    wanted |= {f"ENDS_{name}": getattr(match_ends, name) for name in ("SPREAD", "FIRST_BIT", "SECOND_BIT", "BUCKET")}
+    grams = ("LOW_FACTOR", "HIGH_FACTOR", "FIRST_BIT", "SECOND_BIT", "BUCKET")
+    wanted |= {f"GRAMS_{name}": getattr(match_grams, name) for name in grams}
     wanted |= {name.upper(): place for place, name in enumerate(Needles._fields[1:])}
     wanted |= {"RECORD": len(Needles._fields) - 1}
     assert {name: found.get(name) for name in wanted} == wanted
 
 
-def test_the_hash_of_ends_takes_its_bits_where_the_host_does() -> None:
-    (kernel,) = re.findall(r"LC_KERNEL lc_match_ends\(.*?\n}", CODE, re.S)
-    assert re.findall(r"spread >> (\d+)", kernel) == [str(match_ends.BIT), str(match_ends.BUCKET)]
+def test_the_sum_of_ends_is_squeezed_as_on_the_host() -> None:
     assert match_ends.squeeze(1 << 40) == (((1 << 40) ^ ((1 << 40) >> 25)) & 0x7FFFFFFF)
-    assert "(total ^ (total >> 25)) & 0x7FFFFFFFL" in kernel
+    assert "(total ^ (total >> 25)) & 0x7FFFFFFFL" in CODE
 
 
 def foreign() -> Iterator[tuple[str, str]]:
