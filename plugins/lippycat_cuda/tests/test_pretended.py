@@ -82,6 +82,19 @@ def test_suites(driver: Path, tmp_path: Path) -> None:
     assert re.search(r"^\d{3} passed", done.stdout, re.M), done.stdout
 
 
+def test_pycuda_is_taken_where_it_is(driver: Path, tmp_path: Path) -> None:
+    """It stands in for pycuda (`as_pycuda`), so this is about our side alone."""
+    program = "from lippycat_cuda.device import open_driver; print(type(open_driver(1)).__name__, open_driver(1).name)"
+    shim = str(HERE / "as_pycuda")
+    assert python(driver, "-c", program, PYTHONPATH=shim).stdout.strip() == "PycudaDriver Pretended GPU B"
+    chosen = "Device or two_submissions or hits_come_by or several_names"
+    tests = str(HERE / "test_conformance.py")
+    variables = {"LIPPYCAT_TEST_SCALE": "0.05", "LIPPYCAT_TEST_CACHE": str(tmp_path), "PYTHONPATH": shim}
+    done = python(driver, "-m", "pytest", tests, "-q", "-p", "no:cacheprovider", "-k", chosen, **variables)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
+    assert re.search(r"^\d{2} passed", done.stdout, re.M), done.stdout
+
+
 def test_a_gpu_is_chosen_by_number_or_name(driver: Path, tmp_path: Path) -> None:
     program = """
 import sys
