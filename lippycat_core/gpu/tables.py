@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from lippycat_core.columns import I32
-from lippycat_core.gpu.automaton import Automaton
 from lippycat_core.gpu.device import Buffer
 from lippycat_core.gpu.lanes import Lanes
 from lippycat_core.gpu.resident import NOTHING, Resident
 from lippycat_core.kernels.needles import Index, Needles, Programs
+from lippycat_core.matching.automaton import automaton_of
 from lippycat_core.matching.tables import Tables
 
 
@@ -59,8 +59,8 @@ class DeviceTables:
         if (grams := tables.grams) is not None:
             own_grams = (*self._index(grams.hashes), *_masks(grams.hashes), grams.gram, grams.stride)
             stages.append(Stage("lc_match_grams", self._needles(grams.needles), own_grams))
-        if tables.automaton is not None:
-            automaton = Automaton(tables.automaton, folded=tables.folded)
+        automaton = automaton_of(tables)
+        if automaton is not None and tables.automaton is not None:
             nodes = [put(automaton.table), put(automaton.own), put(automaton.same), put(automaton.link)]
             stages.append(
                 Stage("lc_match_automaton", self._needles(tables.automaton), (put(automaton.classes), *nodes, automaton.columns))

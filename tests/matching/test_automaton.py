@@ -1,4 +1,4 @@
-"""The automaton built with NumPy finds what the one built by kernels finds."""
+"""The automaton against what it means: after each byte the needles that end there, the longest first."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lippycat_core.errors import FilterError
-from lippycat_core.gpu import automaton
-from lippycat_core.gpu.automaton import Automaton
 from lippycat_core.interfaces.match import Algorithm, Anchor, Pattern, PatternSet
-from lippycat_core.kernelset import Interpreted
-from lippycat_core.matching import search
+from lippycat_core.matching import automaton
+from lippycat_core.matching.automaton import Automaton
 from lippycat_core.matching.tables import Tables, compile_tables
+from lippycat_core.matching.wildcards import fold
 
 words = st.lists(st.text("abAB\xff", min_size=1, max_size=6).map(lambda text: text.encode("latin-1")), min_size=1, max_size=12)
 
@@ -49,7 +48,7 @@ class Walk:
         return found
 
 
-def walk(of: Automaton | search.Automaton) -> Walk:
+def walk(of: Automaton) -> Walk:
     return Walk(of.columns, of.classes, of.table, of.own, of.same, of.link)
 
 
@@ -58,13 +57,19 @@ def tables(texts: list[bytes], fold: bool = False) -> Tables:
     return compile_tables(PatternSet(patterns, fold, Algorithm.AHO_CORASICK))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(words, st.text("abAB\xffx", max_size=40).map(lambda text: text.encode("latin-1")), st.booleans())
-def test_answers_are_those_of_the_kernels(texts: list[bytes], text: bytes, fold: bool) -> None:
-    compiled = tables(texts, fold)
-    assert compiled.automaton is not None
-    built = walk(Automaton(compiled.automaton, folded=fold))
-    assert built.over(text) == walk(search.Automaton(compiled.automaton, Interpreted(), folded=fold)).over(text)
+def test_at_each_byte_the_needles_are_known_that_end_there(texts: list[bytes], text: bytes, ignore_case: bool) -> None:
+    needles = tables(texts, ignore_case).automaton
+    assert needles is not None
+    built = Automaton(needles, folded=ignore_case)
+    read = fold(text) if ignore_case else text
+    spelled = [needles.text[off : off + n].tobytes() for off, n in zip(needles.off, needles.length, strict=True)]
+    expected = [
+        sorted((c for c, needle in enumerate(spelled) if read[: i + 1].endswith(needle)), key=lambda c: (-len(spelled[c]), c))
+        for i in range(len(read))
+    ]
+    assert walk(built).over(text) == expected
     assert len(built.own) == len(built.link) == len(built.table) // built.columns
 
 
@@ -79,6 +84,6 @@ def test_all_bytes_may_be_in_needles() -> None:
 def test_one_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = tables([b"abcdef", b"abcxyz"])
     assert compiled.automaton is not None
-    monkeypatch.setattr(automaton, "MOST_AUTOMATON", 50)
+    monkeypatch.setattr(automaton, "MOST_ENTRIES", 50)
     with pytest.raises(FilterError, match="an automaton of 10 nodes"):
         Automaton(compiled.automaton, folded=False)

@@ -1,5 +1,4 @@
-"""The automaton of `kernels/automaton.py`, built a level at a time with NumPy: who has a GPU need not have a compiler for
-kernels."""
+"""The automaton that `kernels/automaton.py` and devices run, built a level at a time with NumPy."""
 
 from __future__ import annotations
 
@@ -10,8 +9,10 @@ import numpy as np
 from lippycat_core.columns import I32, U8
 from lippycat_core.errors import FilterError
 from lippycat_core.kernels.needles import Needles
-from lippycat_core.matching.search import MOST_AUTOMATON
-from lippycat_core.matching.tables import LOWER
+from lippycat_core.matching.tables import LOWER, Tables
+
+MOST_ENTRIES = (1 << 30) - 1
+"""Entries of an automaton: twice an entry's number, and one, must fit 32 bits."""
 
 
 class _Levels(NamedTuple):
@@ -24,8 +25,12 @@ class _Levels(NamedTuple):
 
 
 class Automaton:
-    """Of needles in lexical order, none empty; `table`, `own`, `same` and `link` as `kernels.automaton.build` has them.
-    FilterError where it would be too large."""
+    """Of needles in lexical order, none empty. FilterError where it would be too large.
+
+    `table` has a row of `columns` entries a node: the next node's row begins at entry >> 1, and the lowest bit says whether
+    needles end there. own[node] is the first needle that ends there, same[needle] the next that is equal to it, link[node] the
+    node of the longest proper suffix at which a needle ends; -1 for none. classes[byte] is a byte's column.
+    """
 
     def __init__(self, needles: Needles, *, folded: bool) -> None:
         used = np.zeros(256, bool)
@@ -35,7 +40,7 @@ class Automaton:
         classes[used] = np.arange(self.columns - int(used.sum()), self.columns)
         levels = _levels(needles, classes)
         nodes = 1 + sum(len(child) for _, _, child in levels.tries)
-        if nodes * self.columns > MOST_AUTOMATON:
+        if nodes * self.columns > MOST_ENTRIES:
             raise FilterError(
                 f"an automaton of {nodes:,} nodes does not fit 4 GB: leave the pattern algorithm on auto, or shorten the list"
             )
@@ -45,6 +50,10 @@ class Automaton:
         self.link: I32 = np.full(nodes, -1, np.int32)
         self.table: I32 = self._filled(levels, nodes)
         self.classes: U8 = classes[LOWER] if folded else classes
+
+    def nbytes(self) -> int:
+        """Bytes of its tables."""
+        return sum(array.nbytes for array in (self.table, self.own, self.same, self.link, self.classes))
 
     def _filled(self, levels: _Levels, nodes: int) -> I32:
         table = np.zeros((nodes, self.columns), np.int32)
@@ -90,3 +99,8 @@ def _levels(needles: Needles, classes: U8) -> _Levels:
     same = np.append(np.where(equal, np.arange(1, count), -1), -1).astype(np.int32)
     first = np.flatnonzero(np.append(True, ~equal)).astype(np.int32)
     return _Levels(tries, same, first, at[first])
+
+
+def automaton_of(tables: Tables) -> Automaton | None:
+    """The automaton that a set needs, if any. FilterError where it would be too large."""
+    return None if tables.automaton is None else Automaton(tables.automaton, folded=tables.folded)
