@@ -125,8 +125,16 @@ HITS = [[], [0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]
 """Of five x in 4, 5, 6, 7 and 8 of them: what the capture holds."""
 
 
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled kernels lie, so that they are compiled once."""
+    folder = tmp_path_factory.mktemp("compiled")
+    folder.chmod(0o700)
+    return folder
+
+
 @pytest.fixture
-def stranger(tmp_path: Path) -> Stranger:
+def stranger(tmp_path: Path, compiled: Path) -> Stranger:
     """Installs a distribution with these match backends, a command `lc scan` and a hook; gives the environment to see it."""
 
     def put(*backends: str, **environ: str) -> dict[str, str]:
@@ -141,7 +149,8 @@ def stranger(tmp_path: Path) -> Stranger:
         (site / "stranger_cards.py").write_text(BACKENDS)
         (site / "stranger_scan.py").write_text(COMMAND)
         (site / "stranger_hook.py").write_text(HOOK)
-        return {"PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache"), **environ}
+        places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "LIPPYCAT_CACHE_DIR": str(compiled)}
+        return {"PYTHONPATH": str(site), **places, **environ}
 
     return put
 
