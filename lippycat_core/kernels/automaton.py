@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.kernels.compare import OFFSETS
-from lippycat_core.kernels.hit import offset_of
+from lippycat_core.kernels.hit import ascending, offset_of
 from lippycat_core.kernels.needles import BEGIN, END, Found, Needles, Programs
 
 
@@ -38,8 +38,6 @@ def match_automaton(
         n = int(length[row])
         o = int(off[row]) & OFFSETS
         before = count
-        last_pattern = -1
-        last_offset = -1
         state = 0
         for i in range(n):
             entry = int(table[state + int(classes[slab[(o + i) & OFFSETS]])])
@@ -70,15 +68,11 @@ def match_automaton(
                         if offset >= 0:
                             if count >= room:
                                 return row, before, ordered
-                            pattern = int(needles.pattern[c])
-                            if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
-                                ordered = 0
-                            last_pattern = pattern
-                            last_offset = offset
                             out.row[count] = row
-                            out.pattern[count] = pattern
+                            out.pattern[count] = needles.pattern[c]
                             out.offset[count] = offset
                             count += 1
                     c = int(same[c])
                 node = int(link[node])
+        ordered &= ascending(out.pattern, out.offset, before, count)
     return end, count, ordered
