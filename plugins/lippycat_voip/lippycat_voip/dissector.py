@@ -31,6 +31,7 @@ from lippycat_voip.kernels.rtcp import compound, reports
 from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.kernels.sdp import describe
 from lippycat_voip.kernels.sip import parse
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.selection import Filters, Selection
@@ -85,6 +86,7 @@ class VoipDissector:
             self._selection = Selection(options.filters, options.match or PureProvider().open(), most_messages=CHUNK)
         self._streams = StreamTable(options.max_streams, self._new_stream, self._evicted_stream, self._rtcp, self._rtcp_announced)
         self._media = Media(self._streams)
+        self._losses = LossLog()
         self._dialogs = DialogTable(
             self._streams,
             self._media,
@@ -94,6 +96,7 @@ class VoipDissector:
                 call_id=options.call_id,
                 complete=self._selection.complete if self._selection is not None else 0,
                 rtp_heuristic=options.rtp_heuristic,
+                losses=self._losses,
             ),
         )
         self._descriptions = Descriptions()
@@ -206,6 +209,10 @@ class VoipDissector:
             when = _TIMES.iter_unpack(self._when[: some * TIME_WIDTH].data)
             for m, (row, src, dst, (ts_ns, now_ns), mask) in enumerate(zip(rows, who, who, when, masks, strict=True)):
                 message(mem, row, record0 + row[0], ts_ns, now_ns, src, dst, bodies.get(m), mask)
+
+    def losses(self, since_ns: int, until_ns: int) -> None:
+        """See MindsLosses."""
+        self._losses.note(since_ns, until_ns)
 
     # -- time and end -------------------------------------------------------------------------------------------------------
 
