@@ -10,7 +10,7 @@ from lippycat_core.columns import I32, I64, U8, Frame
 from lippycat_core.kernels.copy import copy_bytes
 from lippycat_core.kernels.link import VLAN
 from lippycat_core.kernels.load import be16, u8
-from lippycat_core.kernels.walk import half, word
+from lippycat_core.kernels.walk import LARGEST_CAPLEN, half, word
 
 # -- state: int64 ----------------------------------------------------------------------------------------------------
 R_BLOCK = 0  # where the block begins in the ring
@@ -97,7 +97,7 @@ def take(ring: U8, state: I64, links: I32, slab: U8, frame: Frame, row: int, row
             break
         caplen = word(ring, pos + P_CAPLEN, big)
         source = pos + half(ring, pos + P_MAC, big)
-        if source < pos + PACKET_HEADER_BYTES or caplen > end - source:
+        if source < pos + PACKET_HEADER_BYTES or caplen > min(end - source, LARGEST_CAPLEN):
             state[R_DAMAGED] += left
             left = 0
             break

@@ -39,9 +39,7 @@ def analyse(
     flags = {f"voip.{name}": value or None for name, value in filters.items()}
     setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags()})
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
-        say(
-            f"-f {source.capture_filter!r} keeps signalling and cuts off media, whose ports are others: calls will have no streams"
-        )
+        say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     wanted = _filters(settings)
