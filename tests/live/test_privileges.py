@@ -93,6 +93,17 @@ def test_an_installation_that_cannot_be_read_is_told_before_root_is_gone(tmp_pat
     assert str(in_a_child(act)["said"]).startswith(f"nobody cannot read {tmp_path}/module, and root is given up")
 
 
+@ROOT_ONLY
+def test_who_is_not_root_keeps_no_capability() -> None:
+    def act() -> dict[str, object]:
+        nobody = pwd.getpwnam("nobody").pw_uid
+        os.setresuid(nobody, nobody, 0)  # permitted capabilities stay, as with those of a file
+        give_up_root("", {})
+        return {"caps": Path("/proc/self/status").read_text().split("CapPrm:\t")[1][:16]}
+
+    assert in_a_child(act) == {"caps": "0" * 16}
+
+
 def test_a_user_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UsageError, match="--user nosuchuser: there is no such user"):
         give_up_root("nosuchuser")
