@@ -6,6 +6,7 @@ ring are `packetsocket`'s, the walk over a block is `kernels.ring`'s, and what i
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import sys
 import time
@@ -33,7 +34,7 @@ LONGEST_WAIT_MS = 100
 """A quiet link gives an empty batch so often: time goes on, and what it makes due is written."""
 
 LOOK_EVERY_NS = 500_000_000
-"""How often interfaces are looked at, and the kernel's counters read."""
+"""How often interfaces are looked at."""
 
 SLACK_NS = 20_000_000
 """Beside twice the retire time, how long a packet may take from the interface to the ring."""
@@ -225,8 +226,7 @@ class AfPacketSource:
             rows = self._walk(batch, rows)
             if self._fields[k.R_STOP] == k.FULL:
                 break
-        if self._look_ns <= time.monotonic_ns() or rows == 0:
-            self._keep_house()
+        self._keep_house()
         batch.rows = rows
         batch.route.status[:rows] = 0
         batch.lost, self._loss = self._loss, (0, 0)
@@ -250,22 +250,22 @@ class AfPacketSource:
         return rows
 
     def _keep_house(self) -> None:
+        """Read what the kernel dropped, and now and then look at the interfaces."""
         now_ns = time.time_ns()
         before = self._socket.dropped
         self._socket.count()
         if self._socket.dropped > before:
             self._loss = (self._counted_ns, now_ns)
         self._counted_ns = now_ns
-        if self._look_ns <= time.monotonic_ns():
+        if self._look_ns <= time.monotonic_ns() and not self._stopping_ns:
             self._look_ns = time.monotonic_ns() + LOOK_EVERY_NS
-            self._look()
+            with contextlib.suppress(InputError):  # the kernel is asked again the next time
+                self._look()
 
     # -- what is told -------------------------------------------------------------------------------------------------
 
     def dropped(self) -> Mapping[str, int]:
         """`kernel`: no room in the ring; `interface`: none in the device; `damaged`: blocks that made no sense."""
-        if not self._closed:
-            self._keep_house()
         interface = sum(one.lost for one in self._wanted)
         damaged = int(self._state[k.R_DAMAGED])
         counts = {"kernel": self._socket.dropped}
