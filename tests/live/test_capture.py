@@ -67,11 +67,11 @@ def _spans(batch: Batch) -> tuple[list[int], list[int]]:
     return batch.frame.off[: batch.rows].tolist(), batch.frame.caplen[: batch.rows].tolist()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_what_is_sent_is_captured_and_written(cable: Wire, tmp_path: Path, number: int, code: int) -> None:
+@pytest.mark.parametrize(("number", "code", "threads"), [(signal.SIGINT, 130, "1"), (signal.SIGTERM, 143, "2")])
+def test_what_is_sent_is_captured_and_written(cable: Wire, tmp_path: Path, number: int, code: int, threads: str) -> None:
     sent = frames(5000)
     out = tmp_path / "out.pcap"
-    sniff = Sniff(cable, "-w", out, "--format", "json")
+    sniff = Sniff(cable, "-w", out, "--format", "json", "--threads", threads)
     cable.send(write_pcap(tmp_path / "in.pcap", sent))
     packets, summary, _ = sniff.end(number, code)
     assert _read(out) == [record.data for record in sent]
