@@ -15,7 +15,7 @@ from functools import cached_property
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.live import check_input, never, open_live
+from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
@@ -142,7 +142,8 @@ class Setup:
             self.host.hooks.for_run(info),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        compiler = compiler_for(self.host, self.files, live=live)
+        loaded = give_up_powers(self.host, wanted) if live else None
+        compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
             if compiler is not None:
@@ -155,7 +156,7 @@ class Setup:
             now = never if live else stop
             pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, now, progress)
             try:
-                outcome = Pipeline(parts, pace, Speed(kernels, compiler, wanted, not_compiled)).run()
+                outcome = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled)).run()
             finally:
                 if line is not None:
                     line.close()

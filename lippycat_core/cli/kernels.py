@@ -92,6 +92,21 @@ def compiler_for(host: Host, files: Sequence[str], *, live: bool = False) -> Pat
     return PatientCompiler(opened(provider, host), WORTH_COMPILING if forced else size)
 
 
+def compiled_already(host: Host, wanted: Sequence[Kernel]) -> KernelSet | None:
+    """The kernels as machine code where they lie in the cache, all of them; None where there is something to compile, or
+    nobody who compiles."""
+    provider = host.choose("compiler")
+    if provider is None:
+        return None
+    compiler = opened(provider, host)
+    try:
+        return compiler.load(wanted) if compiler.ready(wanted) else None
+    except (LippycatError, OSError):
+        return None  # the compiler of the run says what is wrong
+    finally:
+        compiler.close()
+
+
 def opened(provider: Provider, host: Host) -> Compiler:
     """The compiler of `provider`. PluginError, in one line, where it cannot be opened."""
     try:

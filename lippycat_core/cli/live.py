@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from lippycat_core.cli.kernels import compiled_already
 from lippycat_core.cli.options import Input
 from lippycat_core.cli.privileges import give_up_root
 from lippycat_core.errors import ContractError, SettingError, UsageError
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.units import duration_ns
 from lippycat_core.interfaces.capture import CaptureSource
-from lippycat_core.kernelset import KernelSet
+from lippycat_core.kernelset import Kernel, KernelSet
 
 DRIVER = "afpacket"
 
@@ -60,7 +61,7 @@ def never() -> bool:
 def open_live(
     host: Host, source: Input, kernels: KernelSet, stop: Callable[[], bool], tell: Callable[[str], None]
 ) -> CaptureSource:
-    """The capture, open and without root's powers. It ends after `source.duration`, or when `stop()` says so."""
+    """The capture, open. It ends after `source.duration`, or when `stop()` says so."""
     from lippycat_core.builtin.afpacket import LiveOptions
 
     provider = host.choose("capture", DRIVER)
@@ -81,9 +82,12 @@ def open_live(
         return stop() or (end_ns is not None and time.monotonic_ns() >= end_ns)
 
     opened: CaptureSource = provider.open(interfaces=source.interfaces, kernels=kernels, options=options, stop=ended, tell=tell)
-    try:
-        give_up_root(settings["capture.user"])
-    except BaseException:
-        opened.close()
-        raise
     return opened
+
+
+def give_up_powers(host: Host, wanted: Sequence[Kernel]) -> KernelSet | None:
+    """Give up root and all capabilities. Where the kernels of the run lie compiled already they are loaded before, for the
+    cache may be one that only root can read; else the answer is None."""
+    loaded = compiled_already(host, wanted)
+    give_up_root(host.settings["capture.user"])
+    return loaded
