@@ -152,8 +152,6 @@ class AfPacketSource:
             self._join(one)
             if not one.up:
                 self._tell(f"{one.name} is down: waiting for it")
-        self._socket.count()
-        self._socket.received = self._socket.dropped = 0
 
     def _attach(self) -> None:
         if self._any:
@@ -190,7 +188,7 @@ class AfPacketSource:
                 one.lost = link.lost - one.lost_before
             if link.up and not one.up:
                 one.up = True
-                self._tell(f"{one.name} is up again")
+                self._tell(f"{one.name} is up")
 
     def _again(self, one: _Wanted, link: Link) -> None:
         """An interface of that name was made anew."""

@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from lippycat_core.errors import InputError, PermissionRefused
+from lippycat_core.errors import FilterError, InputError, PermissionRefused
 from lippycat_core.filters import Instruction
 from lippycat_core.kernels.ring import B_STATUS
 
@@ -70,14 +70,17 @@ class PacketSocket:
             ) from None
         self._poll = select.poll()
         self._poll.register(self._socket.fileno(), select.POLLIN | select.POLLERR)
-        self.received = 0  # counted by the kernel: packets that passed the filter
-        self.dropped = 0  # and of these, what found no room in the ring
+        self.dropped = 0  # counted by the kernel: packets that passed the filter and found no room in the ring
 
     def attach(self, program: Sequence[Instruction]) -> None:
-        """Let the kernel run a filter program from now on."""
+        """Let the kernel run a filter program from now on. FilterError where it does not take that one."""
         code = array.array("B", b"".join(struct.pack("=HBBI", *one) for one in program))
         address, _ = code.buffer_info()
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), address))
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(program), address))
+        except OSError as error:
+            why = f"the kernel does not take a filter of {len(program)} instructions: {error.strerror}"
+            raise FilterError(f"{why}; write a shorter one, or name fewer interfaces") from None
 
     def bind(self, index: int, name: str) -> None:
         """Capture from one interface, or with index 0 from all. InputError where it is not there any more."""
@@ -89,8 +92,7 @@ class PacketSocket:
 
     def detach(self) -> None:
         """Capture nothing more; what is in the ring stays."""
-        with contextlib.suppress(OSError):
-            self.attach([(RET, 0, 0, 0)])
+        self.attach([(RET, 0, 0, 0)])
 
     def join(self, index: int) -> None:
         """Take what is addressed to others too (promiscuous mode) as long as the socket is open."""
@@ -104,9 +106,8 @@ class PacketSocket:
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
 
     def count(self) -> None:
-        """Bring `received` and `dropped` up to date; the kernel starts again at 0 with each reading."""
-        received, dropped, _ = struct.unpack("=3I", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
-        self.received += received
+        """Bring `dropped` up to date; the kernel starts again at 0 with each reading."""
+        _received, dropped, _ = struct.unpack("=3I", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
         self.dropped += dropped
 
     def ready(self, block: int) -> bool:

@@ -163,7 +163,18 @@ def test_an_interface_that_goes_down_is_waited_for(cable: Wire, tmp_path: Path) 
     packets, summary, said = sniff.end()
     assert len(packets) == 4
     assert summary["capture"]["outages"] == {FAR: 1}
-    assert said == f"lc: {FAR} went down: waiting for it\nlc: {FAR} is up again\n"
+    assert said == f"lc: {FAR} went down: waiting for it\nlc: {FAR} is up\n"
+
+
+def test_an_interface_that_is_down_at_first_is_waited_for(cable: Wire, tmp_path: Path) -> None:
+    cable.run("ip", "link", "set", FAR, "down")
+    sniff = Sniff(cable)
+    cable.run("ip", "link", "set", FAR, "up")
+    time.sleep(1.2)
+    cable.send(write_pcap(tmp_path / "few.pcap", frames(2)))
+    packets, summary, said = sniff.end()
+    assert (len(packets), summary["capture"]["outages"]) == (2, {})
+    assert said == f"lc: {FAR} is down: waiting for it\nlc: {FAR} is up\n"
 
 
 def test_an_interface_that_is_made_again_is_captured_again(cable: Wire, tmp_path: Path) -> None:
@@ -179,7 +190,7 @@ def test_an_interface_that_is_made_again_is_captured_again(cable: Wire, tmp_path
     packets, summary, said = sniff.end()
     assert len([packet for packet in packets if packet["proto"] == "udp"]) == 2
     assert summary["capture"]["outages"] == {FAR: 1}
-    assert said == f"lc: {FAR} is gone: waiting for it\nlc: {FAR} is up again\n"
+    assert said == f"lc: {FAR} is gone: waiting for it\nlc: {FAR} is up\n"
 
 
 def test_what_finds_no_room_in_the_ring_is_counted(cable: Wire, tmp_path: Path) -> None:
