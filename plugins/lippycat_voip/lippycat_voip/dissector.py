@@ -37,6 +37,7 @@ from lippycat_voip.kernels.rtcp import compound, reports
 from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.kernels.sdp import describe
 from lippycat_voip.kernels.sip import parse
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.selection import Filters, Selection
@@ -98,6 +99,7 @@ class VoipDissector:
         if buffer is not None and options.packets:
             self._follower = Follower(buffer, self._streams, self._media)
             buffer.packets = self._media.watch = self._follower
+        self._losses = LossLog()
         self._dialogs = DialogTable(
             self._streams,
             self._media,
@@ -108,6 +110,7 @@ class VoipDissector:
                 complete=self._selection.complete if self._selection is not None else 0,
                 rtp_heuristic=options.rtp_heuristic,
                 buffer=buffer,
+                losses=self._losses,
             ),
         )
         if self._follower is not None:
@@ -267,6 +270,10 @@ class VoipDissector:
                     follower.streamed(carriers[first + m], dialog)
                 elif not streams or first + m not in streams:
                     follower.datagram(row[0], dialog)
+
+    def losses(self, since_ns: int, until_ns: int) -> None:
+        """See MindsLosses."""
+        self._losses.note(since_ns, until_ns)
 
     # -- time and end -------------------------------------------------------------------------------------------------------
 
