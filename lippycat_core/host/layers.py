@@ -21,7 +21,7 @@ PLACES = (".config/lippycat/config.yaml", ".config/lippycat.yaml", ".lippycat.ya
 
 LARGEST_FILE = 1 << 20
 
-OTHER_OPTIONS = {"match": "gpu-backend"}
+OTHER_OPTIONS = {"match": "gpu-backend", "control.socket": "control"}
 """Settings whose option is not called like their key."""
 
 
