@@ -7,8 +7,6 @@ import os
 import sys
 import threading
 import time
-import traceback
-import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -76,7 +74,10 @@ class Answers:
         return {**self._head(), "threads": threads}
 
     def _heap(self) -> dict[str, object]:
-        return {**self._head(), "resident_bytes": resident_bytes(), **(_traced() if tracemalloc.is_tracing() else _objects())}
+        import tracemalloc  # here and below what only a person asks for: the run loads it when it must
+
+        traced = tracemalloc.is_tracing()
+        return {**self._head(), "resident_bytes": resident_bytes(), **(_traced() if traced else _objects())}
 
 
 def health(m: Mapping[str, Any]) -> dict[str, object]:
@@ -154,12 +155,16 @@ def _seen(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _stack(frame: Any) -> list[str]:
     """The stack's lines, outermost first; nothing where the thread has just ended."""
+    import traceback
+
     if frame is None:
         return []
     return [f"{entry.filename}:{entry.lineno} {entry.name}" for entry in traceback.extract_stack(frame, limit=64)]
 
 
 def _traced() -> dict[str, object]:
+    import tracemalloc
+
     statistics = tracemalloc.take_snapshot().statistics("lineno")[:TOP]
     return {
         "by": "line",

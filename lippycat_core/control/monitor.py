@@ -56,6 +56,7 @@ class Monitor:
         self._over = threading.Event()
         self._asking = threading.Lock()
         self._wanted = False
+        self._unreadable = False
         self._fresh = threading.Event()
         self._untold: list[Alert] = []
         self._packets = Window(WINDOW_S)
@@ -89,6 +90,7 @@ class Monitor:
     def batch(self, rows: int, seconds: float) -> None:
         """A batch is done; called by the worker, which holds the pipeline's `busy`."""
         self._batches += 1
+        self._reading.bound = True
         if rows:
             self._reading.batches.add(seconds)
             self._reading.last_packet = time.monotonic()
@@ -96,7 +98,7 @@ class Monitor:
             self._queue_count += 1
         if self._wanted:
             self._wanted = False
-            self._last = self._reading.snapshot(self.book.counts())
+            self._take()
             self._fresh.set()
         if self._untold:
             self._tell_hook()
@@ -114,10 +116,19 @@ class Monitor:
                 free = not self._fresh.wait(BUSY_S) and busy.acquire(blocking=False)
             if free:
                 try:
-                    self._last = self._reading.snapshot(self.book.counts())
+                    self._take()
                 finally:
                     busy.release()
             return self._last
+
+    def _take(self) -> None:
+        """A snapshot; what a plugin raises when it is asked must not reach the run."""
+        try:
+            self._last = self._reading.snapshot(self.book.counts())
+        except Exception as error:
+            if not self._unreadable:
+                self._unreadable = True
+                self._tell(f"metrics cannot be read: {type(error).__name__}: {' '.join(str(error).split())}; the run goes on")
 
     # -- the monitor's thread ---------------------------------------------------------------------------------------------
 

@@ -16,11 +16,14 @@ ANSWER_S = 0.5
 
 
 def folder(environ: Mapping[str, str] | None = None) -> Path:
-    """The folder of this user's sockets: below XDG_RUNTIME_DIR where there is one, else among the temporary files."""
+    """The folder of this user's sockets: below XDG_RUNTIME_DIR where it is this user's, else among the temporary files."""
     environ = os.environ if environ is None else environ
     runtime = environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(runtime) and os.path.isdir(runtime):
-        return Path(runtime, "lippycat")
+    if os.path.isabs(runtime):
+        with contextlib.suppress(OSError):
+            found = os.stat(runtime)
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():  # under `sudo -E` it is another's
+                return Path(runtime, "lippycat")
     return Path(tempfile.gettempdir(), f"lippycat-{os.geteuid()}")
 
 

@@ -32,6 +32,7 @@ class Reading:
         self._match = match
         self.batches = BatchTimes()
         self.begun = self.last_packet = time.monotonic()
+        self.bound = False  # whether the dissectors have seen a batch, and so can say what they hold
 
     def outcome(self) -> tuple[int, int, int]:
         """Packets captured, dropped and undecodable so far. Cheap, and near enough in the middle of a batch."""
@@ -59,7 +60,7 @@ class Reading:
         accounting = pipeline.accounting()
         held = Counter({"flows": len(parts.flows), "tcp_connections": parts.tcp.connections})
         repeated: Counter[str] = Counter()
-        for dissector in parts.dissectors:
+        for dissector in parts.dissectors if self.bound else ():
             if isinstance(dissector, Observed):
                 held.update(dissector.held())
                 repeated.update(dissector.repeated())
