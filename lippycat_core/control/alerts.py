@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NONE, WARNING, CRITICAL, CLEARED = "", "warning", "critical", "cleared"
 _RANK = {NONE: 0, WARNING: 1, CRITICAL: 2}
@@ -35,8 +35,7 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """When a figure above `warning` or `critical` is an alert. It falls below a level's limit times `slack` before that
     level is over. `says` is the message's begin, `do` its end. One that is `told` elsewhere is not told again."""
 
@@ -114,8 +113,7 @@ def rules(stale_s: float) -> tuple[Rule, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """One alert: raised at `since`, and where it is over, cleared at `until` (seconds since the epoch)."""
 
     name: str
@@ -135,8 +133,7 @@ class State:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """An alert was raised, changed its level, or was cleared (level CLEARED)."""
 
     rule: Rule

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
 from lippycat_core.columns import UNDECODABLE_REASONS
@@ -118,13 +117,12 @@ class BatchTimes:
         return Histogram(tuple(self._counts), self._total)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """All metrics but the histogram by name, as they were at one moment (`taken`, monotonic seconds)."""
 
     taken: float
-    numbers: Mapping[str, Numbers] = field(default_factory=dict)
-    batch_seconds: Histogram = field(default_factory=Histogram)
+    numbers: Mapping[str, Numbers]
+    batch_seconds: Histogram
 
     def as_json(self) -> dict[str, object]:
         """Every metric by name: a number, an object by label, or the histogram."""

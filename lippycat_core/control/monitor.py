@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lippycat_core.control.alerts import CLEARED, FAILURE_S, WINDOW_S, AlertBook, Change, Window, rate, rules
 from lippycat_core.control.metrics import Snapshot
@@ -31,8 +30,7 @@ BUSY_S = 0.5
 """How long to wait for the worker's own snapshot before the last one must do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(NamedTuple):
     """What a monitor is to know of its run. `endless`: the input is a pipe or an interface, which may fall silent."""
 
     command: str
