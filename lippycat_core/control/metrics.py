@@ -25,7 +25,7 @@ EVICTED = (
     "tcp_timeout",
     OTHER,
 )
-DROPS = ("kernel", "interface", "ring", "queue", "buffer", "sink", OTHER)
+DROPS = ("kernel", "interface", "damaged", OTHER)
 REPEATED = ("sip_copy", "sip_retransmission", "rtp_duplicate", OTHER)
 BACKENDS = ("pure", "simd", "opencl", "cuda", OTHER)
 LEVELS = ("warning", "critical")

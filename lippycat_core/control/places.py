@@ -15,15 +15,19 @@ ANSWER_S = 0.5
 """How long a process may take to accept a connection before it counts as busy (not as gone)."""
 
 
-def folder(environ: Mapping[str, str] | None = None) -> Path:
-    """The folder of this user's sockets: below XDG_RUNTIME_DIR where it is this user's, else among the temporary files."""
+RUNTIME = Path("/run/user")
+"""Where systemd keeps run-time directories, one a user by number, for those whose environment does not say it (cron, sudo)."""
+
+
+def folder(environ: Mapping[str, str] | None = None, runtime: Path = RUNTIME) -> Path:
+    """The folder of this user's sockets: below the run-time directory that is this user's, else among the temporary files."""
     environ = os.environ if environ is None else environ
-    runtime = environ.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(runtime):
-        with contextlib.suppress(OSError):
-            found = os.stat(runtime)
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():  # under `sudo -E` it is another's
-                return Path(runtime, "lippycat")
+    for place in (environ.get("XDG_RUNTIME_DIR", ""), str(runtime / str(os.geteuid()))):
+        if os.path.isabs(place):
+            with contextlib.suppress(OSError):
+                found = os.stat(place)
+                if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():  # under `sudo -E` it is another's
+                    return Path(place, "lippycat")
     return Path(tempfile.gettempdir(), f"lippycat-{os.geteuid()}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lippycat_core.builtin.files import open_source
-from lippycat_core.control.metrics import BUCKETS_S, METRICS, OTHER, BatchTimes, closed
+from lippycat_core.control.metrics import BUCKETS_S, EVICTED, METRICS, OTHER, BatchTimes, closed
 from lippycat_core.control.reading import Limits, Reading, resident_bytes
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
@@ -19,7 +19,8 @@ from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.testing.runs import Collector
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "two-calls.pcap"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "two-calls.pcap"
 
 
 def test_names_follow_the_convention() -> None:
@@ -39,6 +40,14 @@ def test_labels_are_a_closed_set() -> None:
     for metric in METRICS:
         if metric.values:
             assert tuple(closed(metric.name, {})) == metric.values
+
+
+def test_what_tables_give_up_has_a_label_of_its_own() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "lippycat_core").rglob("*.py"))
+    given_up = set(re.findall(r'_given_up\["(\w+)"\]|_give_up\([^")]*, "(\w+)"\)', source))
+    named = {one or other for one, other in given_up}
+    assert len(named) > 3
+    assert named <= set(EVICTED), "docs/control.md and EVICTED lack a table"
 
 
 def test_the_histogram_counts_up_to_each_end() -> None:

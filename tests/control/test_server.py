@@ -190,6 +190,9 @@ def test_a_folder_that_others_may_enter_is_not_used(tmp_path: Path) -> None:
 
 
 def test_the_folder_is_the_run_time_directory_or_a_private_one(tmp_path: Path) -> None:
-    assert folder({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / "lippycat"
-    for value in ("", "relative", str(tmp_path / "gone")):
-        assert folder({"XDG_RUNTIME_DIR": value}).name == f"lippycat-{os.geteuid()}"
+    mine = tmp_path / str(os.geteuid())
+    assert folder({"XDG_RUNTIME_DIR": str(tmp_path)}, tmp_path) == tmp_path / "lippycat"
+    for value in ("", "relative", str(tmp_path / "gone"), __file__):
+        assert folder({"XDG_RUNTIME_DIR": value}, tmp_path).name == f"lippycat-{os.geteuid()}"
+    mine.mkdir()
+    assert folder({}, tmp_path) == mine / "lippycat"
