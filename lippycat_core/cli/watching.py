@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from lippycat_core.cli.arguments import TRUE
 from lippycat_core.cli.matching import Matching
 from lippycat_core.control.monitor import Monitor, Watch
 from lippycat_core.control.places import folder
@@ -34,8 +36,10 @@ def watched(
     monitor = Monitor(watch, tell, host.hooks.alert)
     pace.on_batch = monitor.batch
     monitor.begin(pipeline)
-    stop = _nothing
+    stop = unprofiled = _nothing
     try:
+        if os.environ.get("LIPPYCAT_PPROF_ENABLED", "").strip().lower() in TRUE:
+            unprofiled = _profiled(tell)
         if settings["metrics.listen"]:
             from lippycat_core.control.prometheus import serve_metrics
 
@@ -43,7 +47,19 @@ def watched(
         yield monitor
     finally:
         stop()
+        unprofiled()
         monitor.end()
+
+
+def _profiled(tell: Callable[[str], None]) -> Callable[[], None]:
+    """Serve profiles where that can be; a run does not end because its port is taken."""
+    from lippycat_core.control.pprof import HOST, PORT, serve_profiles
+
+    try:
+        return serve_profiles().stop
+    except OSError as error:
+        tell(f"no profiles at {HOST}:{PORT}: {error.strerror or error}; the run goes on without")
+        return _nothing
 
 
 def config_rows(settings: Settings) -> Sequence[Mapping[str, object]]:

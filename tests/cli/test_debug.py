@@ -307,6 +307,25 @@ def test_without_prometheus_client_the_way_out_is_said(lc: Lc, capture: Path, tm
     assert done.stderr == "lc: --metrics-listen: prometheus-client is not installed; pip install 'lippycat-core[metrics]'\n"
 
 
+def test_profiles_are_served_where_the_environment_asks_for_them(
+    start: Callable[..., Fed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 6060)) == 0:
+            pytest.skip("port 6060 of this machine is in use: profiles of a run not tested")
+    monkeypatch.setenv("LIPPYCAT_PPROF_ENABLED", "true")
+    run, second = start(), start()
+    for one in (run, second):
+        one.feed(EXAMPLE.read_bytes())
+        one.wait_for_socket()
+    with urlopen("http://127.0.0.1:6060/debug/pprof/heap") as page:
+        assert page.read(2) == b"\x1f\x8b"
+    told = [one.end()[1] for one in (run, second)]
+    assert sorted(told)[0] == ""
+    assert "no profiles at 127.0.0.1:6060: " in sorted(told)[1]
+    assert [one.process.returncode for one in (run, second)] == [0, 0]
+
+
 def test_help_imports_no_control(lc_path: Path) -> None:
     script = (
         "import sys\n"
