@@ -161,6 +161,11 @@ class FragmentTable:
         """Datagrams given up for want of room."""
         return {"fragments": self._evictions} if self._evictions else {}
 
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of fragments that are kept."""
+        return self._bytes
+
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels; called before the first `join`, and again when a compiler has finished."""
         self._row.bind(kernels)

@@ -36,6 +36,9 @@ from lippycat_core.timetext import rfc3339
 AHEAD = 3
 """Batches in flight with two threads: one being filled, one being worked on, one between."""
 
+QUEUE_LIMIT = AHEAD - 1
+"""Batches that can wait for the worker, with two threads."""
+
 FILL_TIMEOUT_MS = 200
 
 MANY_EVENTS = 1000
@@ -91,6 +94,7 @@ class Pace:
     packet_limit: int | None = None
     stop: Callable[[], bool] = field(default=lambda: False)
     on_progress: Callable[[Progress, int], None] | None = None
+    on_batch: Callable[[int, float], None] | None = None  # rows and seconds of a batch that was worked on, `busy` held
 
 
 @dataclass(slots=True)
@@ -111,9 +115,12 @@ class _Failure:
 
 
 class Pipeline:
-    """One run over one source; `run` may be called once."""
+    """One run over one source; `run` may be called once. Another thread that holds `busy` sees the state between two batches."""
 
     def __init__(self, parts: Parts, pace: Pace, speed: Speed) -> None:
+        self.busy = threading.Lock()
+        self.queued = 0  # batches that were read and waited when the last one was taken, of QUEUE_LIMIT
+        self._dropped: Mapping[str, int] = {}  # as the source said last, in the thread that reads it
         self._parts = parts
         self._pace = pace
         self._speed = speed
@@ -163,7 +170,9 @@ class Pipeline:
         batch.clear(self._captured + 1)
         if batch.kernels is not self._reader_kernels:
             batch.bind(self._reader_kernels)
-        if not self._parts.source.fill(batch, FILL_TIMEOUT_MS):
+        filled = self._parts.source.fill(batch, FILL_TIMEOUT_MS)
+        self._dropped = self._parts.source.dropped()
+        if not filled:
             return False
         if self._parts.capture_filter is not None:
             self._parts.capture_filter.apply(batch)
@@ -217,6 +226,7 @@ class Pipeline:
             while (item := full.get()) is not None:
                 if isinstance(item, _Failure):
                     raise item.error
+                self.queued = min(full.qsize(), QUEUE_LIMIT)
                 yield item
                 free.put(item)
         finally:
@@ -263,6 +273,13 @@ class Pipeline:
         self._tally(batch.views.frame, batch.views.route, 0, batch.rows, batch.first_record - 1, self._totals_view)
         self._hand_over(batch)
 
+    def _work_alone(self, batch: Batch) -> None:
+        begun = time.perf_counter()
+        with self.busy:
+            self._work(batch)
+            if self._pace.on_batch is not None:
+                self._pace.on_batch(batch.rows, time.perf_counter() - begun)
+
     def _tick(self, now_ns: int, record: int) -> None:
         self._parts.tcp.tick(now_ns)
         self._parts.flows.tick(now_ns, record)
@@ -298,16 +315,17 @@ class Pipeline:
         self._bind_reader(self._speed.kernels)
         try:
             for batch in self._batches():
-                self._work(batch)
+                self._work_alone(batch)
                 if self._pace.on_progress is not None:
                     self._pace.on_progress(parts.source.progress(), batch.first_record - 1 + batch.rows)
             self._seconds = time.perf_counter() - self._started
-            self._finish()
-            summary = self.summary()
-            for sink in parts.sinks:
-                sink.emit([Event("summary", parts.flows.now_ns, self._counted(), summary)])
-            if parts.hooks is not None:
-                parts.hooks.run_ended(summary)
+            with self.busy:
+                self._finish()
+                summary = self.summary()
+                for sink in parts.sinks:
+                    sink.emit([Event("summary", parts.flows.now_ns, self._counted(), summary)])
+                if parts.hooks is not None:
+                    parts.hooks.run_ended(summary)
         finally:
             parts.source.close()
             for sink in parts.sinks:
@@ -319,6 +337,7 @@ class Pipeline:
         parts = self._parts
         if self._worker_kernels is None:
             self._bind_worker(self._reader_kernels)
+        self._dropped = parts.source.dropped()
         parts.fragments.finish()
         now_ns = parts.flows.now_ns
         if self._counted():
@@ -358,7 +377,7 @@ class Pipeline:
         if wanted:
             filtered += delivered - sum(wanted)
             delivered = sum(wanted)
-        dropped = dict(self._parts.source.dropped())
+        dropped = dict(self._dropped)
         return {
             "captured": captured + sum(dropped.values()),
             "delivered": delivered,
@@ -385,12 +404,23 @@ class Pipeline:
         summary["accounting"] = self.accounting()
         if isinstance(self._parts.source, TellsMore):
             summary["capture"] = dict(self._parts.source.report())
-        summary["evicted"] = self._evicted()
+        summary["evicted"] = self.evicted()
         summary["backend"] = self._kernels_bound().name
         summary["seconds"] = round(self._seconds, 6)
         return summary
 
-    def _evicted(self) -> dict[str, int]:
+    @property
+    def parts(self) -> Parts:
+        """What the pipeline is made of."""
+        return self._parts
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes on the wire of all records so far."""
+        return int(self._totals[T_BYTES])
+
+    def evicted(self) -> dict[str, int]:
+        """What bounded tables gave up so far, by table; those that gave up nothing are left out."""
         tables: list[Mapping[str, int]] = [self._parts.flows.evicted(), self._parts.fragments.evicted, self._parts.tcp.evicted()]
         tables += [dissector.evicted() for dissector in self._parts.dissectors]
         total: dict[str, int] = {}

@@ -117,6 +117,21 @@ class TcpReassembly:
         """What was given up at a bound: connections; holes, by the bound that was hit; segments out of any window."""
         return dict(self._given_up)
 
+    @property
+    def connections(self) -> int:
+        """Connections of which something is kept."""
+        return len(self._connections)
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of pages that wait for a missing segment."""
+        return self._pages * PAGE
+
+    @property
+    def bytes_limit(self) -> int:
+        """The most that `bytes_held` can be."""
+        return self._max_total * PAGE
+
     # -- rows ------------------------------------------------------------------------------------------------------------
 
     def _take(self, row: int) -> None:

@@ -130,6 +130,14 @@ class Sessions:
         """Sessions closed for want of room."""
         return {"sessions": self._evicted} if self._evicted else {}
 
+    def held(self) -> Mapping[str, int]:
+        """Open sessions."""
+        return {"sessions": len(self._sessions)}
+
+    def repeated(self) -> Mapping[str, int]:
+        """Sessions see what comes; which of it came before they do not say."""
+        return {}
+
     def wanted(self) -> int | None:
         """Nothing is filtered here."""
         return None

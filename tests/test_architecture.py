@@ -25,6 +25,7 @@ ROOMS = (
     ("builtin",),
     ("pipeline",),
     ("hookspecs", "host"),
+    ("control",),
     ("testing",),
     ("cli",),
     ("__main__",),
@@ -46,6 +47,7 @@ ONLY_HERE = {
     "pcapy": {"filters"},
     "scapy": {"packet"},
     "zstandard": {"builtin"},
+    "prometheus_client": {"control"},
 }
 """Every package that the core imports besides NumPy and the standard library, and the rooms that may."""
 

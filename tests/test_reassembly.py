@@ -475,3 +475,15 @@ def test_noise_is_survived_the_same_in_every_batch_size(packets: list[Sent], cap
 @given(packets=noise())
 def test_noise_gives_the_same_interpreted_and_compiled(kernels: KernelSet, packets: list[Sent]) -> None:
     assert listen(packets, kernels) == listen(packets)
+
+
+def test_what_is_held_can_be_seen_and_has_a_limit(kernels: KernelSet) -> None:
+    flows = FlowTable(kernels)
+    reassembly = TcpReassembly(flows, [Greeter()], max_bytes=10 * 4096)
+    reassembly.bind(kernels)
+    (batch,) = batches(kernels, [*shake(), a(1001, b"HELLO"), *(a(1010 + 10 * n, b"late") for n in range(3))], 64)
+    assert flows.track(batch, 0) == batch.rows
+    reassembly.segment(batch, 0, batch.rows)
+    assert (reassembly.connections, reassembly.bytes_held, reassembly.bytes_limit) == (1, 3 * 4096, 10 * 4096)
+    reassembly.finish(batch)
+    assert reassembly.bytes_held == 0

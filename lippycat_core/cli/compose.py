@@ -21,6 +21,7 @@ from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
+from lippycat_core.cli.watching import watched
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
@@ -71,6 +72,7 @@ class Setup:
         self._dissector_failed = False
         self._line: ProgressLine | None = None
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
+        own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
         self.host = Host(self.settings, self._tell)
         self._matching: Matching | None = None
@@ -155,8 +157,10 @@ class Setup:
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
             pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, now, progress)
+            pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                outcome = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled)).run()
+                with watched(pipeline, pace, info, self.host, self._tell, self._matching):
+                    outcome = pipeline.run()
             finally:
                 if line is not None:
                     line.close()

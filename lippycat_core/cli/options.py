@@ -50,6 +50,8 @@ class Run(NamedTuple):
     compiler: str | None
     config: str | None
     quiet: bool
+    control: bool | None = None
+    metrics_listen: str | None = None
 
 
 class Match(NamedTuple):
@@ -136,9 +138,15 @@ def run_options(
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet/--no-quiet", help="No progress and no summary on standard error.")
     ] = False,
+    control: Annotated[
+        bool | None, typer.Option("--control/--no-control", help="Whether `lc debug` can ask this run (by default it can).")
+    ] = None,
+    metrics_listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Serve metrics over HTTP for Prometheus, as on 127.0.0.1:9464.")
+    ] = None,
 ) -> Run:
     """Options that say how the run goes."""
-    return Run(threads, batch_packets, compiler, config, quiet)
+    return Run(threads, batch_packets, compiler, config, quiet, control, metrics_listen)
 
 
 def match_options(

@@ -13,15 +13,15 @@ from typing import Any
 from lippycat_core.errors import SettingError
 
 ENVIRONMENT_PREFIX = "LIPPYCAT_"
-NO_SETTINGS = frozenset({"LIPPYCAT_TRACEBACK", "LIPPYCAT_CAPTURES"})
-"""Variables of our name that switch something for developers: tracebacks, the tests' captures."""
+NO_SETTINGS = frozenset({"LIPPYCAT_TRACEBACK", "LIPPYCAT_CAPTURES", "LIPPYCAT_PPROF_ENABLED"})
+"""Variables of our name that switch something for developers: tracebacks, the tests' captures, profiles over HTTP."""
 
 PLACES = (".config/lippycat/config.yaml", ".config/lippycat.yaml", ".lippycat.yaml")
 """Where a configuration file is looked for, below the home folder; the first one found is the one that counts."""
 
 LARGEST_FILE = 1 << 20
 
-OTHER_OPTIONS = {"match": "gpu-backend"}
+OTHER_OPTIONS = {"match": "gpu-backend", "control.socket": "control"}
 """Settings whose option is not called like their key."""
 
 

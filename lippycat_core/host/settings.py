@@ -101,6 +101,19 @@ class Capture(Section):
     user: str = setting("")
 
 
+class Control(Section):
+    """Whether and how a run can be asked about itself."""
+
+    socket: bool = setting(True)
+    stale_after: int = setting(60 * SECOND_NS, SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+
+
+class Metrics(Section):
+    """Where metrics are to be had beside the control socket."""
+
+    listen: str = setting("")
+
+
 class Core(Section):
     """The core's own settings."""
 
@@ -112,6 +125,8 @@ class Core(Section):
     limits: Limits = Limits()
     gpu: Gpu = Gpu()
     capture: Capture = Capture()
+    control: Control = Control()
+    metrics: Metrics = Metrics()
 
 
 def _section_of(declared: type) -> type[Section]:
@@ -136,6 +151,7 @@ class Settings:
         self._values = dict(_flat(model))
         self._origins = dict(origins)
         self._declared = dict(declared)
+        self._model = type(model)
 
     def __getitem__(self, key: str) -> Any:
         """The value of a key. SettingError where there is no such key."""
@@ -154,6 +170,19 @@ class Settings:
         """Where a value came from: `option --threads`, `environment LIPPYCAT_THREADS`, `file PATH` or `default`."""
         self[key]
         return self._origins.get(key, "default")
+
+    def shown(self, key: str) -> str:
+        """The value of a key as it could be written in a file: `30s`, `512KiB`, `alice,bob`."""
+        value = self[key]
+        show = _SHOW.get(_extra(_field(self._model, key.split(".")))["unit"])
+        if show is not None:
+            return show(value)
+        return ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+
+    def unit(self, key: str) -> str:
+        """`duration`, `size` or nothing."""
+        self[key]
+        return str(_extra(_field(self._model, key.split(".")))["unit"])
 
     def section(self, name: str, declared: type[S]) -> S:
         """A plugin's settings as the dataclass that it declared; its defaults where the section is not installed."""

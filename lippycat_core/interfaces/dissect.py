@@ -109,6 +109,19 @@ class Segment:
 
 
 @runtime_checkable
+class Observed(Protocol):
+    """What a dissector may say of itself while it runs (docs/control.md); asked between two batches at most once a second."""
+
+    def held(self) -> Mapping[str, int]:
+        """Entries in its tables now, by table; the names are those of `evicted`."""
+        ...
+
+    def repeated(self) -> Mapping[str, int]:
+        """What came more than once so far, by what it was."""
+        ...
+
+
+@runtime_checkable
 class BulkDissector(Protocol):
     """The fast shape. All its methods are called in the order of the input, never for one packet alone."""
 

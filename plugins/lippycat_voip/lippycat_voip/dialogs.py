@@ -515,6 +515,15 @@ class DialogTable:
         counts = {**self._writer.evicted, "streams": streams, "call_buffer": waiting}
         return {table: count for table, count in counts.items() if count}
 
+    def held(self) -> dict[str, int]:
+        """Calls and other dialogs that are followed."""
+        calls = sum(dialog.call is not None for dialog in self._dialogs.values())
+        return {"calls": calls, "dialogs": len(self._dialogs) - calls}
+
+    def repeated(self) -> dict[str, int]:
+        """Messages that came more than once; with a user filter those of calls that were written."""
+        return {"sip_copy": self._tally.copies, "sip_retransmission": self._tally.retransmissions}
+
     def wanted(self) -> int | None:
         """Packets of what the user asked for, as far as it was written; None where he asked for everything."""
         return self._tally.packets if self._filtering else None

@@ -300,6 +300,14 @@ class VoipDissector:
         """What bounded tables gave up."""
         return self._dialogs.evicted()
 
+    def held(self) -> Mapping[str, int]:
+        """Calls and dialogs that are not written yet, and streams, unconfirmed ones too."""
+        return {**self._dialogs.held(), "streams": len(self._streams)}
+
+    def repeated(self) -> Mapping[str, int]:
+        """Captured copies and retransmissions of SIP messages, and RTP packets received again."""
+        return {**self._dialogs.repeated(), "rtp_duplicate": self._streams.duplicates}
+
     def wanted(self) -> int | None:
         """Packets of the calls that a user filter keeps; None without one."""
         return self._dialogs.wanted()

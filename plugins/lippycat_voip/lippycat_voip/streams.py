@@ -116,6 +116,7 @@ class StreamTable:
         self.max_streams = max(1, min(max_streams, SLOT_LIMIT - 1))
         self.evicted = 0
         self.rtcp_packets = 0
+        self._duplicates = 0  # of streams that were released
         self._on_new = on_new
         self._on_evict = on_evict
         self._on_rtcp = on_rtcp
@@ -334,6 +335,13 @@ class StreamTable:
     def __len__(self) -> int:
         return int(np.count_nonzero(self._state[S_FLAGS : self._top[H_ROWS] * S_WIDTH : S_WIDTH] & IN_USE))
 
+    @property
+    def duplicates(self) -> int:
+        """Packets received again, of all streams so far."""
+        rows = self._top[H_ROWS]
+        used = self._state[S_FLAGS : rows * S_WIDTH : S_WIDTH] & IN_USE != 0
+        return self._duplicates + int(self._state[S_DUPLICATES : rows * S_WIDTH : S_WIDTH][used].sum())
+
     def record(self, slot: int) -> dict[str, object]:
         """The fields of the stream record that come from packets (see `stream_records.stream_fields`)."""
         at = slot * S_WIDTH
@@ -386,6 +394,7 @@ class StreamTable:
             while index[place] != entry:
                 place = (place + 1) & mask
             index[place] = TOMB
+        self._duplicates += mem[at + S_DUPLICATES]
         self._reports.drop(slot)
         self._digits.pop(slot, None)
         mem[at + S_FLAGS] = 0
