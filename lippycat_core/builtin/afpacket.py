@@ -52,7 +52,7 @@ class LiveOptions:
 
     expression: str | None = None
     snaplen: int = LARGEST_SNAPLEN
-    promisc: bool = True
+    promisc: bool = False
     buffer_bytes: int = 32 << 20
     buffer_packets: int = 0
     immediate: bool = False

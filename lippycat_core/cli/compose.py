@@ -144,7 +144,7 @@ class Setup:
             self.host.hooks.for_run(info),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted) if live else None
+        loaded = give_up_powers(self.host, wanted, self._tell) if live else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:

@@ -19,20 +19,25 @@ MUST_READ = (__file__, os.__file__, sys.executable)
 """Of what is imported later; where one of these cannot be read, the others cannot either."""
 
 
-def give_up_root(user: str, environ: Mapping[str, str] = os.environ, must_read: Sequence[str] = MUST_READ) -> None:
+def give_up_root(user: str, environ: Mapping[str, str] = os.environ, must_read: Sequence[str] = MUST_READ) -> str:
     """Become `user` where this is root (none named: who called sudo, else nobody), and never gain a privilege again. Who is
-    not root gives up the capabilities that it has.
+    not root gives up the capabilities that it has. Gives the reason why root is kept, where it is: no user was named, and the
+    one it would be cannot read this installation.
 
-    UsageError where there is no such user, one is named and this is not root, or that user cannot read this installation.
+    UsageError where there is no such user, one is named and this is not root, or who is named cannot read this installation.
     """
+    kept = ""
     entry = _entry(user, environ)
     if os.geteuid() != 0:
         if user and entry.pw_uid != os.geteuid():
             raise UsageError(f"--user {user}: only root can become another user: leave it out")
         _no_capabilities()
     elif entry.pw_uid != 0:
-        _become(entry, must_read)
+        kept = _become(entry, must_read)
+    if kept and user:
+        raise UsageError(f"--user {user}: {kept}: install it where all can read it, or name another user (root stays root)")
     _no_new_privileges()
+    return kept
 
 
 def _entry(user: str, environ: Mapping[str, str]) -> pwd.struct_passwd:
@@ -50,22 +55,24 @@ def _entry(user: str, environ: Mapping[str, str]) -> pwd.struct_passwd:
         raise UsageError(f"--user {name}: there is no such user: name one, or root to stay root") from None
 
 
-def _become(entry: pwd.struct_passwd, must_read: Sequence[str]) -> None:
+def _become(entry: pwd.struct_passwd, must_read: Sequence[str]) -> str:
+    """Become that user for good, or say why that would not do."""
     try:
+        groups = os.getgroups()
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
         os.seteuid(entry.pw_uid)
         closed = next((path for path in must_read if not os.access(path, os.R_OK, effective_ids=True)), None)
-        if closed is not None:
-            raise UsageError(
-                f"{entry.pw_name} cannot read {os.path.realpath(closed)}, and root is given up once the capture is open: "
-                "install it where all can read it, or name a user with --user (root stays root)"
-            )
         os.seteuid(0)
+        if closed is not None:
+            os.setresgid(0, 0, 0)
+            os.setgroups(groups)
+            return f"{entry.pw_name} cannot read {os.path.realpath(closed)}"
         os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
     except OSError as error:
         raise LippycatError(f"cannot become {entry.pw_name}: {error.strerror}; --user root stays root") from None
     os.environ["HOME"] = entry.pw_dir
+    return ""
 
 
 def _no_capabilities() -> None:

@@ -21,6 +21,8 @@ from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.provider import Provider
 
 AUTO = "auto"
+WORTH_IT = 0.8
+"""What another match driver may take of the time of the first by rank to go before it: less of a difference is noise."""
 OFF = ("pure", "off")
 """Names that choose no compiler: the kernels themselves run."""
 
@@ -111,11 +113,11 @@ class Host:
         return self._found[kind, name]
 
     def _behind(self, kind: str, first: Candidate) -> Iterator[Candidate]:
-        """`first`, then those of lower rank; who never goes past the first never probes the others."""
+        """`first`, then all others by rank; who never goes past the first never probes the others."""
         yield first
-        fit = [candidate for candidate in self.candidates(kind) if candidate.state == FIT]
-        at = [candidate.entry.name for candidate in fit].index(first.entry.name)
-        yield from fit[at + 1 :]
+        for candidate in self.candidates(kind):
+            if candidate.state == FIT and candidate.entry.name != first.entry.name:
+                yield candidate
 
     def _ordered(self, kind: str) -> tuple[list[Candidate], str]:
         """The drivers in the order of `auto`: by rank, but a match driver that measured faster than the first goes before it."""
@@ -128,7 +130,7 @@ class Host:
         if not times or times[0][0] is not found[0]:
             return found, ""
         (usual, usual_ns), (best, best_ns) = times[0], min(times, key=lambda pair: pair[1])
-        if best is usual:
+        if best_ns > usual_ns * WORTH_IT:
             return found, ""
         why = f"measured faster than {usual.entry.name}, {best_ns:,.0f} against {usual_ns:,.0f} ns with {rows:,} spans at once"
         return [best, *(candidate for candidate in found if candidate is not best)], why

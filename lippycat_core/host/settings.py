@@ -96,7 +96,7 @@ class Capture(Section):
     buffer_bytes: int = setting(32 << 20, 1 << 20, 2 << 30, unit="size")
     buffer_packets: int = setting(0, 0, 1_000_000)
     snaplen: int = setting(262_144, 64, 262_144)
-    promisc: bool = setting(True)
+    promisc: bool = setting(False)
     immediate: bool = setting(False)
     user: str = setting("")
 

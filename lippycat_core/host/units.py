@@ -81,8 +81,11 @@ def text(value: object) -> str:
 def words(value: object) -> tuple[str, ...]:
     """A list of words, given as a list or with commas between."""
     items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str | int) for item in items):
-        raise ValueError("not a list of words: write them with commas between")
+    if not isinstance(items, list | tuple):
+        raise ValueError("not a list of words: write them with commas between, numbers in quotes")
+    for item in items:
+        if not isinstance(item, str):  # YAML reads 030 as 24, and +4930 as 4930
+            raise ValueError(f"not a list of words: {str(item)[:40]} was read as a number or the like: put each in quotes")
     return tuple(text for text in (str(item).strip() for item in items) if text)
 
 

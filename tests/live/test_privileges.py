@@ -79,18 +79,25 @@ def test_root_stays_root_where_that_is_asked_for() -> None:
 
 
 @ROOT_ONLY
-def test_an_installation_that_cannot_be_read_is_told_before_root_is_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", ["nobody", ""])
+def test_root_is_kept_where_nobody_else_can_read_the_installation(tmp_path: Path, user: str) -> None:
+    """That is an error where a user was named, and a word where none was."""
     tmp_path.chmod(0o700)
     (tmp_path / "module").touch()
 
     def act() -> dict[str, object]:
+        groups = os.getgroups()
         try:
-            give_up_root("nobody", {}, must_read=(str(tmp_path / "module"),))
+            said = give_up_root(user, {}, must_read=(str(tmp_path / "module"),))
         except UsageError as error:
-            return {"said": str(error)}
-        return {}
+            said = str(error)
+        return {"said": said, "ids": [*os.getresuid(), *os.getresgid()], "groups": os.getgroups() == groups}
 
-    assert str(in_a_child(act)["said"]).startswith(f"nobody cannot read {tmp_path}/module, and root is given up")
+    found = in_a_child(act)
+    reason = f"nobody cannot read {tmp_path}/module"
+    assert found["said"] == reason if not user else str(found["said"]).startswith(f"--user nobody: {reason}: ")
+    assert found["ids"] == [0] * 6
+    assert found["groups"]
 
 
 @ROOT_ONLY

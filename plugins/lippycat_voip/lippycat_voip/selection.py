@@ -80,7 +80,7 @@ class Selection:
 
     def __init__(self, filters: Filters, backend: MatchBackend, *, most_messages: int) -> None:
         dialling = _checked(filters.dialling)
-        algorithm = _algorithm(filters.algorithm)
+        algorithm = algorithm_named(filters.algorithm)
         self._matchers: dict[int, Matcher] = {}
         for bit, patterns in _patterns(filters, dialling).items():
             self._matchers[bit] = backend.compile(PatternSet(patterns, algorithm=algorithm))
@@ -216,12 +216,13 @@ def codec_names(media: Media) -> set[str]:
     return set(mapped.values())
 
 
-def _algorithm(name: str) -> Algorithm:
+def algorithm_named(name: str) -> Algorithm:
+    """The algorithm of that name. FilterError where there is none."""
     try:
         return Algorithm(name)
     except ValueError:
         known = ", ".join(algorithm.value for algorithm in Algorithm)
-        raise FilterError(f"--pattern-algorithm: no algorithm {name!r}; there are {known}") from None
+        raise FilterError(f"--pattern-algorithm (voip.pattern_algorithm): no algorithm {name!r}; there are {known}") from None
 
 
 def _checked(dialling: Dialling) -> Dialling:

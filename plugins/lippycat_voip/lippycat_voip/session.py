@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Input, Match, Output, Run
 from lippycat_core.cli.telling import say
-from lippycat_core.errors import UsageError
+from lippycat_core.errors import SettingError, UsageError
+from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.patterns import Dialling
-from lippycat_voip.selection import Filters
+from lippycat_voip.selection import Filters, algorithm_named
 from lippycat_voip.settings import VoipSettings
 
 PIPE_COLUMNS = 120
@@ -39,6 +41,8 @@ def analyse(
     """Run `lc sniff voip` and return its exit code. `filters` are options by the setting that they stand for."""
     for name, value in filters.items():
         _not_empty(name, value)
+    if call_id == "":
+        raise UsageError("--call: an empty Call-ID, which no call has: name one, or leave the option out")
     listed = write_file != "-"
     if not listed and (output.format is not None or messages):
         option = "--messages" if messages else "--format"
@@ -49,7 +53,11 @@ def analyse(
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
+    _none_set_empty(setup.settings, filters)
     wanted = _filters(settings)
+    algorithm_named(wanted.algorithm)
+    if not wanted.by_pattern and setup.settings.origin("match") != "default":
+        setup.host.choose("match")  # a name that is wrong is said though nothing is matched
     options = VoipOptions(
         messages=messages or (listed and as_text and call_id is not None),
         call_id=call_id,
@@ -71,7 +79,8 @@ def analyse(
     if not listed and not run.quiet:
         print(accounting_line(result.outcome.summary), file=sys.stderr)
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
-        say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
+        others = " that the other filters want too" if wanted.any else ""
+        say(f"no call or dialog {call_id!r}{others} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()
 
 
@@ -105,6 +114,17 @@ def _not_empty(name: str, value: Sequence[str] | str | None) -> None:
             words = [text] if name in ("uri", "call_id") else text.split(",")
             if not all(word.strip() for word in words):
                 raise UsageError(f"{option}: an empty {lacks}, which would mean nobody or everybody: {way_out}")
+
+
+def _none_set_empty(settings: Settings, names: Iterable[str]) -> None:
+    """SettingError where environment or file set a filter to nothing: who forgot to fill it in does not want everybody."""
+    for name in names:
+        key, variable = f"voip.{name}", f"LIPPYCAT_VOIP__{name.upper()}"
+        origin = settings.origin(key) if settings.knows(key) else "default"
+        if origin == "default" and not os.environ.get(variable, "unset").strip():
+            origin = f"environment {variable}"  # elsewhere an empty variable is as good as none
+        if origin != "default" and not settings[key]:
+            raise SettingError(f"{key}: empty, which would mean everybody ({origin}): name somebody, or leave it out")
 
 
 def _filters(settings: VoipSettings) -> Filters:

@@ -176,6 +176,40 @@ def test_an_empty_user_name_is_an_error_and_not_everybody(calls: Path, names: st
     assert done.stderr.startswith("lc: --sip-user: an empty user name")
 
 
+def test_a_filter_that_is_set_to_nothing_is_an_error_and_not_everybody(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.yaml"
+    for text in ("voip:\n  sip_user: []\n", "voip:\n  ip: ''\n"):
+        config.write_text(text)
+        done = lc(calls, "--config", config)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.count("\n") == 1
+        assert "empty, which would mean everybody (file " in done.stderr
+    monkeypatch.setenv("LIPPYCAT_VOIP__PHONE_NUMBER", " ")
+    done = lc(calls)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "voip.phone_number: empty, which would mean everybody (environment LIPPYCAT_VOIP__PHONE_NUMBER)" in done.stderr
+    monkeypatch.undo()
+    assert lc(calls, "--call", "").stderr.startswith("lc: --call: an empty Call-ID")
+
+
+def test_a_backend_or_algorithm_that_is_not_there_is_said_though_nothing_is_matched(
+    calls: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no algorithm 'ac'" in lc(calls, "--pattern-algorithm", "ac").stderr
+    monkeypatch.setenv("LIPPYCAT_MATCH", "nosuch")
+    done = lc(calls)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "match nosuch (environment LIPPYCAT_MATCH): no such driver" in done.stderr
+
+
+def test_a_number_that_yaml_read_as_another_is_an_error(calls: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("voip:\n  phone_number: [030]\n")
+    assert "put each in quotes" in lc(calls, "--config", config).stderr
+
+
 def test_a_call_that_is_not_there_is_said_to_be_missing(calls: Path) -> None:
     done = lc(calls, "--call", "no such call")
     assert records(done, "call") == []
