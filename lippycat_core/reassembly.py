@@ -60,6 +60,8 @@ class TcpReassembly:
         self._over: list[Run] = []  # ends of connections that closed between two segments
         self._given_up: Counter[str] = Counter()
         self._runs: list[Run] = []
+        self.kept: list[int] = []
+        """Records of the segment at hand whose bytes wait (see `Segment.kept`)."""
         flows.watch(self._freed)
 
     def bind(self, kernels: KernelSet) -> None:
@@ -71,6 +73,7 @@ class TcpReassembly:
 
         A run without bytes tells of a gap at once (the snap length cut a segment) or, `last`, of the connection's end.
         """
+        self.kept = []
         if begin >= end or not self._claims:
             return []
         if not batch.may_have_tcp and not self._over and not self._overdue:
@@ -195,12 +198,14 @@ class TcpReassembly:
             if order.pieces:  # progress: the hole behind is as good as new
                 self._no_wait(stream)
                 self._wait(stream, rows.now_ns[row])
-            self._give(stream, row, off + cut, captured - cut, 1)
+            self._give(stream, row, off + cut, captured - cut, 1, (self._batch.first_record + row,))
             self._lose(stream, row, missing)
             self._drain(stream, row)
         else:
             before = order.pages
-            order.hold(Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1))
+            record = self._batch.first_record + row
+            order.hold(Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1, record))
+            self.kept.append(record)
             self._pages += order.pages - before
             self._wait(stream, rows.now_ns[row])
             self._drain(stream, row)
@@ -251,16 +256,18 @@ class TcpReassembly:
         assert order is not None
         while order.ready:
             data, segments, missing, pages = bytearray(), 0, 0, order.pages
+            records: dict[int, None] = {}
             while missing == 0 and order.ready:
                 piece = order.take()
                 data += piece.data
                 segments += piece.segments
+                records[piece.record] = None
                 missing = piece.end - piece.start - len(piece.data)
             self._pages += order.pages - pages
             self._no_wait(stream)
             if order.pieces:
                 self._wait(stream, self._rows.now_ns[row])
-            self._give(stream, row, self._batch.append(data), len(data), segments)
+            self._give(stream, row, self._batch.append(data), len(data), segments, tuple(records))
             self._lose(stream, row, missing)
 
     def _give_up(self, stream: Stream, row: int, why: str) -> None:
@@ -291,13 +298,14 @@ class TcpReassembly:
 
     # -- whose it is -----------------------------------------------------------------------------------------------------
 
-    def _give(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
+    def _give(self, stream: Stream, row: int, off: int, length: int, segments: int, records: Sequence[int]) -> None:
         """Bytes in order: a run for the owner, or one more thing to decide by."""
         connection = stream.connection
         if connection.owner is None:
-            self._decide(stream, row, off, length, segments)
+            self._decide(stream, row, off, length, segments, records)
         elif length:
-            self._runs.append(Run(row, stream.slot, connection, stream.side, off, length, segments, stream.gap))
+            run = Run(row, stream.slot, connection, stream.side, off, length, segments, stream.gap, records=records)
+            self._runs.append(run)
             stream.gap = 0
 
     def _lose(self, stream: Stream, row: int, missing: int) -> None:
@@ -308,25 +316,30 @@ class TcpReassembly:
                 self._runs.append(Run(row, stream.slot, stream.connection, stream.side, 0, 0, 0, stream.gap))
                 stream.gap = 0
 
-    def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
+    def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int, records: Sequence[int]) -> None:
         if stream.gap:
             stream.head.clear()
+            stream.head_records.clear()
             stream.head_segments = stream.gap = 0
         batch = self._batch
         if stream.head:
             off = batch.append(stream.head + batch.mem[off : off + length])
             length += len(stream.head)
             segments += stream.head_segments
+            records = (*stream.head_records, *records)
             stream.head.clear()
+            stream.head_records.clear()
             stream.head_segments = 0
         head = batch.mem[off : off + length]
         answer = self._claims.ask(stream.slot, head) if length else False
         if isinstance(answer, tuple):
             self._claim(stream, *answer, row)
-            self._give(stream, row, off, length, segments)
+            self._give(stream, row, off, length, segments, records)
         elif answer:
             stream.head += head
             stream.head_segments = segments
+            stream.head_records += records
+            self.kept.append(batch.first_record + row)
         elif self._claims.in_vain(stream.slot):
             self._drop(stream, f.T_REFUSED)
 
@@ -338,9 +351,10 @@ class TcpReassembly:
         connection.ends = [(src, dst), (dst, src)] if stream.side == 0 else [(dst, src), (src, dst)]
         other = connection.streams[1 - stream.side]
         if other is not None and other.head:
-            data, segments = bytes(other.head), other.head_segments
+            data, segments, records = bytes(other.head), other.head_segments, tuple(other.head_records)
             other.head.clear()
-            self._give(other, row, self._batch.append(data), len(data), segments)
+            other.head_records.clear()
+            self._give(other, row, self._batch.append(data), len(data), segments, records)
         peer = self._flows.peer(stream.slot) * f.WIDTH
         if peer >= 0 and self._flows.cells[peer + f.TCP_STATE] == f.T_REFUSED:
             self._flows.cells[peer + f.TCP_STATE] = f.T_FRESH

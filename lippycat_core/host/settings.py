@@ -90,6 +90,17 @@ class Gpu(Section):
     device: str = setting("")
 
 
+class Capture(Section):
+    """How packets are captured live."""
+
+    buffer_bytes: int = setting(32 << 20, 1 << 20, 2 << 30, unit="size")
+    buffer_packets: int = setting(0, 0, 1_000_000)
+    snaplen: int = setting(262_144, 64, 262_144)
+    promisc: bool = setting(True)
+    immediate: bool = setting(False)
+    user: str = setting("")
+
+
 class Control(Section):
     """Whether and how a run can be asked about itself."""
 
@@ -115,6 +126,7 @@ class Core(Section):
     gpu: Gpu = Gpu()
     control: Control = Control()
     metrics: Metrics = Metrics()
+    capture: Capture = Capture()
 
 
 def _section_of(declared: type) -> type[Section]:

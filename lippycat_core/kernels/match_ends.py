@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
-from lippycat_core.kernels.hit import offset_of
+from lippycat_core.kernels.hit import ascending, offset_of
 from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Found, Index, Needles, Programs
 
 REACH = 1024
@@ -17,8 +17,8 @@ REACH = 1024
 WHOLE = BEGIN | END
 SPREAD = 0x5BD1E995
 LOW31 = 0x7FFFFFFF
-BIT, BUCKET = 20, 32
-"""Where in a key's product with SPREAD the numbers of its bit and of its bucket are taken from."""
+FIRST_BIT, SECOND_BIT, BUCKET = 20, 8, 32
+"""Where in a key's product with SPREAD the numbers of its two bits and of its bucket are taken from (as in `match_grams`)."""
 
 
 def squeeze(total: int) -> int:
@@ -55,15 +55,13 @@ def match_ends(
     room = len(out.row)
     ordered = 1
     buckets = len(index.start) - 2
-    bits = len(index.seen) * 8 - 1
+    bits = (len(index.seen) * 8 - 1) & OFFSETS
     for row in range(begin, end):
         n = int(length[row])
         if n < 0:
             continue
         o = int(off[row]) & OFFSETS
         before = count
-        last_pattern = -1
-        last_offset = -1
         total = 0
         taken = 0
         looked = -1
@@ -87,7 +85,10 @@ def match_ends(
             looked = target
             key = squeeze(total)
             spread = key * SPREAD
-            bit = (spread >> BIT) & bits
+            bit = (spread >> FIRST_BIT) & bits
+            if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
+                continue
+            bit = (spread >> SECOND_BIT) & bits
             if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
                 continue
             bucket = (spread >> BUCKET) & buckets
@@ -120,13 +121,9 @@ def match_ends(
                     if offset >= 0:
                         if count >= room:
                             return row, before, ordered
-                        pattern = int(needles.pattern[c])
-                        if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
-                            ordered = 0
-                        last_pattern = pattern
-                        last_offset = offset
                         out.row[count] = row
-                        out.pattern[count] = pattern
+                        out.pattern[count] = needles.pattern[c]
                         out.offset[count] = offset
                         count += 1
+        ordered &= ascending(out.pattern, out.offset, before, count)
     return end, count, ordered

@@ -7,10 +7,11 @@ SDP means `offers` and `media`, when records are written `writing`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lippycat_core.addresses import Endpoint
 from lippycat_core.events import Event
+from lippycat_voip.callbuffer import CallBuffer
 from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog
 from lippycat_voip.columns import (
     ACK,
@@ -47,6 +48,7 @@ from lippycat_voip.columns import (
 )
 from lippycat_voip.heads import ADDED_ON_THE_WAY, complete_head, read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media, Streams
 from lippycat_voip.negotiation import DIALOG_LINGER_NS, Negotiation
 from lippycat_voip.offers import Path
@@ -67,14 +69,15 @@ _OFFERING = frozenset((ACK, PRACK, UPDATE))
 
 @dataclass(frozen=True, slots=True)
 class DialogOptions:
-    """What the user chose. A Call-ID or filters select what is written; `capture_loss` is what streams say of the capture."""
+    """What the user chose. A Call-ID or filters select what is written; `losses` knows when the capture lost packets."""
 
     messages: bool = False
     call_id: str | None = None
     complete: int = 0  # mask of what messages must satisfy together (selection.py); 0: nothing
     rtp_heuristic: bool = True
     max_calls: int = 100_000
-    capture_loss: str = "unknown"
+    buffer: CallBuffer | None = None  # where what is not decided yet waits, None where nothing that could wait is written
+    losses: LossLog = field(default_factory=LossLog)
 
 
 class DialogTable:
@@ -95,9 +98,13 @@ class DialogTable:
             self._tally,
             filtering=self._filtering,
             rtp_heuristic=options.rtp_heuristic,
-            capture_loss=options.capture_loss,
+            losses=options.losses,
         )
         self._negotiation = Negotiation(media, self._writer)
+        # Without a filter all is wanted from its beginning: messages never wait, and packets do for media alone.
+        buffer = options.buffer
+        self._buffer = buffer if self._filtering or (buffer is not None and buffer.packets is not None) else None
+        self._writer.buffer = self._buffer if self._filtering else None
         self._dialogs = self._writer.dialogs
         self._serial = 0
         self._now_ns = 0
@@ -115,12 +122,15 @@ class DialogTable:
         dst: Endpoint,
         sdp: SessionDescription | None,
         mask: int = 0,
-    ) -> None:
-        """Take one message: `row` is its row of the message table (columns.py, M_*), its spans lie in `mem`.
+    ) -> Dialog | None:
+        """Take one message: `row` is its row of the message table (columns.py, M_*), its spans lie in `mem`. Returns the
+        dialog that it belongs to.
 
         Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet, `mask`
         which filters it satisfies.
         """
+        if self._buffer is not None:
+            self._buffer.clock(record, now_ns)
         if now_ns == ts_ns:
             now_ns = ts_ns  # one object where both are kept
         self._now_ns = now_ns
@@ -131,7 +141,7 @@ class DialogTable:
             dialog = self._begin(dialog, call_id, row, record, ts_ns, (src, dst))
             if dialog is None:
                 self._lone(call_id, mem, row, record, ts_ns, src, dst, sdp)
-                return
+                return None
 
         # -- the summary's counts, and what tells this message from others of the dialog
         tally = dialog.tally
@@ -199,9 +209,16 @@ class DialogTable:
                 dialog.retransmissions += 1
                 tally.retransmissions += 1
                 kind = "retransmission"
-        if self._messages and dialog.wanted:
+        if self._messages and (dialog.wanted or self._buffer is not None):
             fields = message_fields(dialog.call_id, mem, row, record, ts_ns, kind, src, dst, sdp)
-            self._writer.events.append(Event("message", ts_ns, record, fields))
+            event = Event("message", ts_ns, record, fields)
+            if dialog.wanted or self._buffer is None:
+                self._writer.events.append(event)
+            else:
+                self._buffer.hold(self._writer.events, event, dialog)
+        if self._buffer is not None and not dialog.wanted and dialog.result.rank >= 2:
+            self._buffer.leave(dialog)
+        return dialog
 
     def _lone(
         self,
@@ -247,6 +264,8 @@ class DialogTable:
         self._serial += 1
         dialog = Dialog(call_id, self._serial, record, path, ts_ns, self._now_ns, Tally() if self._filtering else self._tally)
         dialog.wanted = not self._filtering
+        if self._buffer is not None and self._filtering and self._wanted_call in (None, call_id):
+            self._buffer.begun(dialog)
         self._dialogs[call_id] = dialog
         return dialog
 
@@ -435,7 +454,9 @@ class DialogTable:
             self._want(dialog)
 
     def _want(self, dialog: Dialog) -> None:
-        """The dialog is one that the user asked for."""
+        """The dialog is one that the user asked for: from its first message on, as far as that still waits."""
+        if self._buffer is not None:
+            self._buffer.want(dialog)
         dialog.wanted = True
 
     def rtcp(self, src: Endpoint, dst: Endpoint) -> None:
@@ -466,6 +487,8 @@ class DialogTable:
 
     def finish(self, now_ns: int) -> Iterator[Event]:
         """The input has ended: write everything. Records are made as they are taken, so that all need not fit in memory."""
+        if self._writer.buffer is not None:
+            self._writer.buffer.finish(now_ns)
         yield from self._writer.write_rest(now_ns)
 
     def stream_evicted(self, slot: int) -> None:
@@ -488,7 +511,9 @@ class DialogTable:
     def evicted(self) -> dict[str, int]:
         """What was written before its time for want of room: `calls`, `dialogs`, `streams`."""
         streams = self._streams.evicted
-        return {**self._writer.evicted, **({"streams": streams} if streams else {})}
+        waiting = self._buffer.evicted if self._buffer is not None else 0
+        counts = {**self._writer.evicted, "streams": streams, "call_buffer": waiting}
+        return {table: count for table, count in counts.items() if count}
 
     def held(self) -> dict[str, int]:
         """Calls and other dialogs that are followed."""
