@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -19,7 +20,7 @@ import pytest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "two-calls.pcap"
 HEAD = 24
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 Lc = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -218,12 +219,22 @@ def test_a_silent_pipe_is_degraded_until_packets_come_again(start: Callable[...,
     assert debug("health").stdout.startswith("DEGRADED")
     assert re.search(r"ACTIVE +\d\d:\d\d:\d\d +no packet has come for", debug("alerts").stdout)
     record = data[HEAD:cut]
-    deadline = time.monotonic() + PATIENCE_S
-    while (done := debug("alerts", "--json")).returncode != 0:
-        run.feed(record)
-        assert time.monotonic() < deadline
-    assert all(alert["cleared"] is not None for alert in answer(done)["alerts"])
-    assert "CLEARED" in debug("alerts").stdout
+    enough = threading.Event()
+
+    def go_on_feeding() -> None:
+        while not enough.wait(0.05):
+            run.feed(record)
+
+    feeder = threading.Thread(target=go_on_feeding)
+    feeder.start()
+    try:
+        until(lambda: debug("health").returncode == 0, run.process)
+        assert all(alert["cleared"] is not None for alert in answer(debug("alerts", "--json"))["alerts"])
+        assert "CLEARED" in debug("alerts").stdout
+        assert answer(debug("alerts", "--json", "--active-only"))["alerts"] == []
+    finally:
+        enough.set()
+        feeder.join()
     _, err = run.end()
     told = [line.split(":")[1].strip() for line in err.splitlines() if "no packet has come" in line]
     assert told[0] in ("warning", "critical")
@@ -260,7 +271,7 @@ def test_ctrl_c_ends_the_run_and_its_socket_at_once(start: Callable[..., Fed], r
         begun = time.monotonic()
         run.process.send_signal(signal.SIGINT)
         out, err = run.process.communicate(timeout=PATIENCE_S)
-        assert time.monotonic() - begun < 3.0
+        assert time.monotonic() - begun < 4.5, "a silent client is not waited for"
     assert (run.process.returncode, err) == (130, "")
     assert json.loads(out.splitlines()[-1])["record"] == "summary"
     assert os.listdir(runtime / "lippycat") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -121,10 +122,20 @@ def test_profiles_are_served_until_the_end() -> None:
         with pytest.raises(HTTPError) as refused:
             urlopen(base + path)
         assert refused.value.code == code
-    waiting = threading.Thread(target=lambda: urlopen(f"{base}/profile?seconds=60").read())
+
+    def take_long() -> None:
+        while True:
+            try:
+                urlopen(f"{base}/profile?seconds=60").close()
+                return
+            except HTTPError:
+                time.sleep(0.01)  # one of the short ones is being taken
+
+    waiting = threading.Thread(target=take_long)
     waiting.start()
     refusals = []
     while not refusals:
+        time.sleep(0.02)
         try:
             urlopen(f"{base}/profile?seconds=0.01").close()
         except HTTPError as error:
