@@ -230,7 +230,7 @@ def test_bytes_of_all_streams_are_bounded_and_the_oldest_hole_goes_first(kernels
     for n in range(6):
         end = f"10.0.1.{n}:4000"
         packets += [tcp(end, B, 0, b"HELLO", SYN), tcp(end, B, 10, b"late", ACK)]
-    heard = listen(packets, kernels, max_bytes=4 * 4096)
+    heard = listen(packets, kernels, max_bytes=5 * 4096)
     assert heard.tcp.evicted() == {"tcp_bytes": 2}
     assert [(run.connection, run.record) for run in heard if run.gap][:2] == [(0, 10), (1, 12)]
 

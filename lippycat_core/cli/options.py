@@ -53,6 +53,19 @@ class Match(NamedTuple):
         }
 
 
+class Tcp(NamedTuple):
+    """What TCP streams may hold and for how long; None leaves the setting to environment, file, profile and default."""
+
+    performance_mode: str | None
+    memory_limit: str | None
+    stream_timeout: str | None
+    assembler_max_pages: int | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {f"tcp.{name}": value for name, value in self._asdict().items()}
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -119,6 +132,30 @@ def match_options(
 ) -> Match:
     """Options that say who looks for patterns."""
     return Match(gpu_backend, gpu_batch_size, gpu_max_memory, gpu_device)
+
+
+def tcp_options(
+    tcp_performance_mode: Annotated[
+        str | None,
+        typer.Option(
+            "-M",
+            "--tcp-performance-mode",
+            metavar="PROFILE",
+            help="How TCP streams are kept: minimal, balanced, high_performance or low_latency; the options below go first.",
+        ),
+    ] = None,
+    tcp_memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes that all TCP streams together may hold: 25MB, 2GiB.")
+    ] = None,
+    tcp_stream_timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long a stream waits for a missing segment: 300s, 2m.")
+    ] = None,
+    tcp_assembler_max_pages: Annotated[
+        int | None, typer.Option(metavar="N", help="Pages of 4 KiB out of order that one stream may hold.")
+    ] = None,
+) -> Tcp:
+    """Options that say how TCP streams are kept."""
+    return Tcp(tcp_performance_mode, tcp_memory_limit, tcp_stream_timeout, tcp_assembler_max_pages)
 
 
 def output_options(

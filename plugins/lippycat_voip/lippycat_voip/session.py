@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Match, Output, Run
+from lippycat_core.cli.options import Input, Match, Output, Run, Tcp
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.sink import Sink
@@ -26,6 +26,7 @@ def analyse(
     run: Run,
     output: Output,
     match: Match,
+    tcp: Tcp,
     *,
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
@@ -36,7 +37,7 @@ def analyse(
     for name, value in filters.items():
         _not_empty(name, value)
     flags = {f"voip.{name}": value or None for name, value in filters.items()}
-    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags()})
+    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags()})
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     wanted = _filters(settings)
