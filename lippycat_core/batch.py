@@ -47,7 +47,8 @@ class Batch:
 
     `slab`, `frame`, `net`, `transport`, `route` are NumPy arrays (plugins read them); `views` holds the same memory in the
     form that the bound kernels take; `mem` is a memoryview of the slab for slicing bytes out of it. `may_have_fragments` and
-    `may_have_tcp` are False where decoding found none, so that whoever looks for them need not.
+    `may_have_tcp` are False where decoding found none, so that whoever looks for them need not. `datagrams` says which rows
+    completed an IP datagram, each with the numbers of the other records that its fragments came in.
     """
 
     def __init__(self, kernels: KernelSet, nbytes: int = DEFAULT_BYTES, capacity: int = DEFAULT_ROWS) -> None:
@@ -101,6 +102,7 @@ class Batch:
         self.first_record = first_record
         self.arena = self.source_bytes
         self.may_have_fragments = self.may_have_tcp = True
+        self.datagrams: list[tuple[int, tuple[int, ...]]] = []
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """Copy `data` behind the records and return its offset; the slab grows where it must (views are rebuilt)."""

@@ -35,6 +35,7 @@ class Stream:
     order: SequenceSpace | None  # None until the first byte's number is known
     head: bytearray = field(default_factory=bytearray)
     head_segments: int = 0
+    head_records: list[int] = field(default_factory=list)
     gap: int = 0  # bytes given up in front of the next run
     since_ns: int = 0  # when the hole at the front was found
     fin: int | None = None  # position behind the last byte

@@ -81,14 +81,17 @@ class Datagram:
     deadline_ns: int
     pieces: dict[Piece, int] = field(default_factory=dict)
     records: int = 0  # captured records among the pieces
+    numbers: list[int] = field(default_factory=list)  # of those since it was whole last
     cost: int = 0  # bytes of memory
     carried: int = 0  # bytes in the different pieces, overlaps counted twice: below `total` it cannot be whole
     total: int = -1  # length by the last piece, -1 while it is missing
     copies: int = 0  # how often it was whole
 
-    def add(self, piece: Piece) -> int:
-        """Keep a piece and return how many bytes more that takes; a piece known already is only counted."""
+    def add(self, piece: Piece, number: int) -> int:
+        """Keep a piece of record `number` and return how many bytes more that takes; one known already is only counted."""
         self.records += 1
+        if len(self.numbers) < MAX_PIECES * MAX_COPIES:
+            self.numbers.append(number)
         if piece in self.pieces:
             self.pieces[piece] += 1
             return 0
@@ -164,7 +167,7 @@ class FragmentTable:
 
     def join(self, batch: Batch) -> None:
         """Take the batch's FRAGMENT rows. A row that completes a datagram gets the columns and the status of what is in it,
-        its payload behind the records in the slab."""
+        its payload behind the records in the slab; `batch.datagrams` tells which did, and by which records."""
         if not batch.rows:
             return
         times_ns = batch.frame.ts_ns[: batch.rows]
@@ -202,10 +205,13 @@ class FragmentTable:
             datagram = self._waiting.get(key)
         if datagram is None:
             datagram = self._waiting[key] = Datagram(self._now_ns + self._timeout_ns)
-        self._bytes += datagram.add(piece)
+        self._bytes += datagram.add(piece, batch.first_record + row)
         whole = datagram.whole()
         if whole:
             datagram.copies += 1
+            own = batch.first_record + row
+            batch.datagrams.append((row, tuple(number for number in datagram.numbers if number != own)))
+            datagram.numbers.clear()
             self._decode_into(batch, row, addresses, datagram)
             if self._waiting.pop(key, None) is not None:
                 datagram.deadline_ns = self._now_ns + self._timeout_ns

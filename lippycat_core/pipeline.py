@@ -246,7 +246,7 @@ class Pipeline:
             if end > begin:
                 self._router.route(batch, begin, end)
                 runs = parts.tcp.segment(batch, begin, end)
-                segment = Segment(batch, begin, end, runs)
+                segment = Segment(batch, begin, end, runs, parts.tcp.kept)
                 for dissector in parts.dissectors:
                     self._events.extend(dissector.rows(segment))
             if (due := parts.flows.tick_due) is not None:

@@ -28,6 +28,9 @@ HEADS_SHARE = 16
 """One part in so many of the bytes that may be held is for undecided beginnings; a fixed share, so that out-of-order pages
 cannot keep a connection from being recognised."""
 
+RECORD_BYTES = 40
+"""What the number of a kept record is counted as: beginnings may come in segments of one byte."""
+
 CONNECTION_IDLE_NS = 3600 * 1_000_000_000
 """Silence after which a connection is forgotten; SIP connections idle between registrations."""
 
@@ -70,6 +73,8 @@ class TcpReassembly:
         self._over: list[Run] = []  # ends of connections that closed between two segments
         self._given_up: Counter[str] = Counter()
         self._runs: list[Run] = []
+        self.kept: list[int] = []
+        """Records of the segment at hand whose bytes wait (see `Segment.kept`)."""
         flows.watch(self._freed)
 
     def bind(self, kernels: KernelSet) -> None:
@@ -81,6 +86,7 @@ class TcpReassembly:
 
         A run without bytes tells of a gap at once (the snap length cut a segment) or, `last`, of the connection's end.
         """
+        self.kept = []
         if begin >= end or not self._claims:
             return []
         if not batch.may_have_tcp and not self._over and not self._overdue:
@@ -193,7 +199,7 @@ class TcpReassembly:
         piece: Piece | None = None
         while start > order.next or (order.pieces and end > order.pieces[0].start):
             if piece is None:
-                piece = Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1)
+                piece = Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1, self._batch.first_record + row)
             if not (why := self._no_room(order, piece)):
                 self._hold(stream, order, piece, row)
                 return
@@ -207,7 +213,7 @@ class TcpReassembly:
         if order.pieces:  # progress: the hole behind is as good as new
             self._no_wait(stream)
             self._wait(stream, rows.now_ns[row])
-        self._give(stream, row, off + cut, captured - cut, 1)
+        self._give(stream, row, off + cut, captured - cut, 1, (self._batch.first_record + row,))
         self._lose(stream, row, missing)
         self._drain(stream, row)
 
@@ -215,6 +221,7 @@ class TcpReassembly:
         """Keep a piece until its turn comes; there is room for it."""
         before = order.pages
         order.hold(piece)
+        self.kept.append(piece.record)
         self._pages += order.pages - before
         self.peak_bytes = max(self.peak_bytes, self.held_bytes)
         self._wait(stream, self._rows.now_ns[row])
@@ -284,16 +291,18 @@ class TcpReassembly:
         assert order is not None
         while order.ready:
             data, segments, missing, pages = bytearray(), 0, 0, order.pages
+            records: dict[int, None] = {}
             while missing == 0 and order.ready:
                 piece = order.take()
                 data += piece.data
                 segments += piece.segments
+                records[piece.record] = None
                 missing = piece.end - piece.start - len(piece.data)
             self._pages += order.pages - pages
             self._no_wait(stream)
             if order.pieces:
                 self._wait(stream, self._rows.now_ns[row])
-            self._give(stream, row, self._batch.append(data), len(data), segments)
+            self._give(stream, row, self._batch.append(data), len(data), segments, tuple(records))
             self._lose(stream, row, missing)
 
     def _give_up(self, stream: Stream, row: int, why: str) -> None:
@@ -302,26 +311,29 @@ class TcpReassembly:
             stream.gap += stream.order.skip()
             self._drain(stream, row)
 
-    def _keep_head(self, stream: Stream, head: memoryview, segments: int) -> None:
+    def _keep_head(self, stream: Stream, head: memoryview, segments: int, records: Sequence[int]) -> None:
         """Keep a direction's beginning, at the cost of the oldest where there is no room. What follows one that was let go is
         looked at as a beginning."""
-        while self._head_bytes + len(head) > self._most_head_bytes:
+        cost = len(head) + RECORD_BYTES * len(records)
+        while self._head_bytes + cost > self._most_head_bytes:
             self._given_up["tcp_heads"] += 1
             if not self._heads:
                 return
             self._take_head(next(iter(self._heads)))
         stream.head += head
         stream.head_segments = segments
+        stream.head_records += records
         self._heads[stream] = None
-        self._head_bytes += len(head)
+        self._head_bytes += cost
         self.peak_bytes = max(self.peak_bytes, self.held_bytes)
 
     def _take_head(self, stream: Stream) -> bytes:
         """What is kept of a direction's beginning, kept no more."""
         head = bytes(stream.head)
         self._heads.pop(stream, None)
-        self._head_bytes -= len(head)
+        self._head_bytes -= len(head) + RECORD_BYTES * len(stream.head_records)
         stream.head.clear()
+        stream.head_records.clear()
         stream.head_segments = 0
         return head
 
@@ -347,13 +359,14 @@ class TcpReassembly:
 
     # -- whose it is -----------------------------------------------------------------------------------------------------
 
-    def _give(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
+    def _give(self, stream: Stream, row: int, off: int, length: int, segments: int, records: Sequence[int]) -> None:
         """Bytes in order: a run for the owner, or one more thing to decide by."""
         connection = stream.connection
         if connection.owner is None:
-            self._decide(stream, row, off, length, segments)
+            self._decide(stream, row, off, length, segments, records)
         elif length:
-            self._runs.append(Run(row, stream.slot, connection, stream.side, off, length, segments, stream.gap))
+            run = Run(row, stream.slot, connection, stream.side, off, length, segments, stream.gap, records=records)
+            self._runs.append(run)
             stream.gap = 0
 
     def _lose(self, stream: Stream, row: int, missing: int) -> None:
@@ -364,13 +377,14 @@ class TcpReassembly:
                 self._runs.append(Run(row, stream.slot, stream.connection, stream.side, 0, 0, 0, stream.gap))
                 stream.gap = 0
 
-    def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int) -> None:
+    def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int, records: Sequence[int]) -> None:
         if stream.gap:
             self._take_head(stream)
             stream.gap = 0
         batch = self._batch
         if stream.head:
             segments += stream.head_segments
+            records = (*stream.head_records, *records)
             head = self._take_head(stream)
             off = batch.append(head + batch.mem[off : off + length])
             length += len(head)
@@ -378,9 +392,10 @@ class TcpReassembly:
         answer = self._claims.ask(stream.slot, shown) if length else False
         if isinstance(answer, tuple):
             self._claim(stream, *answer, row)
-            self._give(stream, row, off, length, segments)
+            self._give(stream, row, off, length, segments, records)
         elif answer:
-            self._keep_head(stream, shown, segments)
+            self._keep_head(stream, shown, segments, records)
+            self.kept.append(batch.first_record + row)
         elif self._claims.in_vain(stream.slot):
             self._drop(stream, f.T_REFUSED)
 
@@ -392,9 +407,9 @@ class TcpReassembly:
         connection.ends = [(src, dst), (dst, src)] if stream.side == 0 else [(dst, src), (src, dst)]
         other = connection.streams[1 - stream.side]
         if other is not None and other.head:
-            segments = other.head_segments
+            segments, records = other.head_segments, tuple(other.head_records)
             data = self._take_head(other)
-            self._give(other, row, self._batch.append(data), len(data), segments)
+            self._give(other, row, self._batch.append(data), len(data), segments, records)
         peer = self._flows.peer(stream.slot) * f.WIDTH
         if peer >= 0 and self._flows.cells[peer + f.TCP_STATE] == f.T_REFUSED:
             self._flows.cells[peer + f.TCP_STATE] = f.T_FRESH

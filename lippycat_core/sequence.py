@@ -22,6 +22,7 @@ class Piece:
     end: int
     data: bytes
     segments: int  # captured segments that this piece is the (first part of the) payload of
+    record: int = 0  # number of the record that it came in
 
     @property
     def pages(self) -> int:
@@ -30,7 +31,7 @@ class Piece:
 
     def part(self, start: int, end: int, segments: int) -> Piece:
         """The piece between two positions inside it."""
-        return Piece(start, end, self.data[start - self.start : end - self.start], segments)
+        return Piece(start, end, self.data[start - self.start : end - self.start], segments, self.record)
 
 
 class SequenceSpace:

@@ -72,6 +72,7 @@ class Joined:
         self.payloads: dict[int, bytes] = {}  # by row, where one was decoded
         self.ends: dict[int, tuple[int, int, int, int]] = {}
         self.wire: dict[int, int] = {}
+        self.datagrams: dict[int, tuple[int, ...]] = {}  # record that completed one: the other records of it
         begin = 0
         for size in [*sizes, len(packets)]:
             end = min(begin + size, len(packets))
@@ -94,6 +95,7 @@ class Joined:
 
     def _note(self, batch: Batch, begin: int) -> None:
         columns = batch.transport
+        self.datagrams |= {batch.first_record + row: records for row, records in batch.datagrams}
         for row in range(batch.rows):
             status = int(batch.route.status[row])
             self.status.append(status)
@@ -335,3 +337,17 @@ def test_nothing_to_do(join: Joined) -> None:
     result = join([bytes(E / udp4(b"x"))] * 3)
     assert result.status == [DECODED] * 3
     assert finished(result) == 0
+
+
+@pytest.mark.parametrize("sizes", [(), (1, 1, 1), (2,)])
+def test_the_records_that_made_up_a_datagram_are_told(join: Joined, sizes: Sequence[int]) -> None:
+    first, second, third = pieces4()
+    other = pieces4(ident=2)
+    assert join([first, other[0], third, second, other[2]], sizes).datagrams == {4: (1, 3)}
+    assert join([first, first, second, second, third, third], sizes).datagrams == {5: (1, 2, 3, 4), 6: ()}
+
+
+def test_the_records_told_of_a_flood_of_copies_are_bounded(join: Joined) -> None:
+    first, second, third = pieces4()
+    (records,) = join([first] * 3000 + [second, third]).datagrams.values()
+    assert records == tuple(range(1, MAX_PIECES * MAX_COPIES + 1))

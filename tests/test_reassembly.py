@@ -56,6 +56,8 @@ class Heard(list[Got]):
 
     tcp: TcpReassembly
     flows: FlowTable
+    kept: list[int]
+    records: list[tuple[int, ...]]
 
     def said(self, side: int, connection: int = 0) -> bytes:
         """The bytes of one direction; `[n]` stands where n are missing."""
@@ -71,6 +73,7 @@ def listen(packets: Sequence[Sent], kernels: KernelSet | None = None, capacity: 
     """Run packets through flows and reassembly, ticks included."""
     kernels = kernels or Interpreted()
     heard = Heard()
+    heard.kept, heard.records = [], []
     flows = FlowTable(kernels, max_flows=limits.pop("max_flows", 1 << 20))
     reassembly = TcpReassembly(flows, [Greeter()], **limits)
     reassembly.bind(kernels)
@@ -81,6 +84,7 @@ def listen(packets: Sequence[Sent], kernels: KernelSet | None = None, capacity: 
         for run in runs:
             assert isinstance(run.connection, Connection)
             keep.append(run.connection)
+            heard.records.append(tuple(run.records))
             number = known.setdefault(id(run.connection), len(known))
             data = bytes(batch.mem[run.off : run.off + run.length])
             heard.append(Got(batch.first_record + run.row, number, run.side, data, run.segments, run.gap, run.last))
@@ -90,6 +94,7 @@ def listen(packets: Sequence[Sent], kernels: KernelSet | None = None, capacity: 
         while begin < batch.rows or flows.tick_due:
             end = flows.track(batch, begin)
             note(batch, reassembly.segment(batch, begin, end))
+            heard.kept += reassembly.kept
             if due := flows.tick_due:
                 reassembly.tick(due[0])
                 flows.tick(*due)
@@ -158,6 +163,16 @@ def test_a_short_beginning_waits_for_more(kernels: KernelSet) -> None:
 def test_segments_out_of_order_wait_for_the_missing_one(kernels: KernelSet) -> None:
     heard = listen([*shake(), a(1001, b"HELLO"), a(1009, b"cd"), a(1007, b"b"), a(1008, b"b"), a(1006, b"a")], kernels)
     assert [(run.record, run.data, run.segments) for run in heard] == [(4, b"HELLO", 1), (8, b"a", 1), (8, b"bbcd", 3)]
+
+
+@pytest.mark.parametrize("capacity", [1, 4096])
+def test_records_behind_a_run_are_told_and_those_that_wait(kernels: KernelSet, capacity: int) -> None:
+    late = [*shake(), a(1001, b"HELLO"), a(1009, b"cd"), a(1007, b"b"), a(1008, b"b"), a(1006, b"a"), a(1006, b"a")]
+    heard = listen(late, kernels, capacity)
+    assert (heard.records, heard.kept) == ([(4,), (8,), (6, 7, 5)], [5, 6, 7])
+    short = [*shake(), a(1001, b"H"), a(1002, b"EL"), b(5001, b"HE"), a(1004, b"LO!"), b(5003, b"y")]
+    heard = listen(short, kernels, capacity)
+    assert (heard.records, heard.kept) == ([(6,), (4, 5, 7), (8,)], [4, 5, 6])
 
 
 def test_the_first_copy_of_a_byte_wins(kernels: KernelSet) -> None:

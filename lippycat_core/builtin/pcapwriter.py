@@ -12,6 +12,7 @@ import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, LARGEST_RECORD, Batch
 from lippycat_core.builtin.rawinput import STDIN
+from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.errors import OutputError, UsageError
 from lippycat_core.events import Event
 from lippycat_core.kernels import pack
@@ -70,23 +71,17 @@ class PcapWriter:
 
     def packets(self, batch: Batch) -> None:
         """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
-        if batch.kernels is not self._kernels:
-            self._bind(batch.kernels)
         views = batch.views
-        row = 0
+        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
+
+    def records(self, kernels: KernelSet, slab: U8, frame: Frame, status: I32, begin: int, end: int) -> None:
+        """Write rows [begin, end) whose `status` is not FILTERED; slab and columns have the form that `kernels` take."""
+        if kernels is not self._kernels:
+            self._bind(kernels)
+        row = begin
         stop = pack.FULL
         while stop != pack.DONE:
-            row = self._pack(
-                views.slab,
-                views.frame,
-                views.route.status,
-                self._links_view,
-                self._known,
-                self._out_view,
-                self._state_view,
-                row,
-                batch.rows,
-            )
+            row = self._pack(slab, frame, status, self._links_view, self._known, self._out_view, self._state_view, row, end)
             stop = int(self._state[pack.P_STOP])
             if stop == pack.NEW_LINK:
                 self._add_link(int(self._state[pack.P_LINK]))

@@ -80,16 +80,22 @@ class Run:
     segments: int  # captured segments whose bytes these are
     gap: int = 0  # bytes missing in front of this run, given up on; a run may have a gap and no bytes
     last: bool = False  # the connection is over: nothing of it follows
+    records: Sequence[int] = ()  # numbers of the records that these bytes came in, some perhaps in batches before
 
 
 @dataclass(slots=True)
 class Segment:
-    """Rows `begin` to `end` (exclusive) of a batch, decoded, tracked and routed, and the TCP runs that they completed."""
+    """Rows `begin` to `end` (exclusive) of a batch, decoded, tracked and routed, and the TCP runs that they completed.
+
+    `kept` has the numbers of those of its records whose TCP bytes wait: for a missing segment, or until somebody can tell
+    whose the connection is. They are in the `records` of a later run, or, where nobody wants the connection, in none.
+    """
 
     batch: Batch
     begin: int
     end: int
     runs: Sequence[Run]
+    kept: Sequence[int] = ()
 
 
 @runtime_checkable

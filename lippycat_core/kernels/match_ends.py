@@ -17,8 +17,8 @@ REACH = 1024
 WHOLE = BEGIN | END
 SPREAD = 0x5BD1E995
 LOW31 = 0x7FFFFFFF
-BIT, BUCKET = 20, 32
-"""Where in a key's product with SPREAD the numbers of its bit and of its bucket are taken from."""
+FIRST_BIT, SECOND_BIT, BUCKET = 20, 8, 32
+"""Where in a key's product with SPREAD the numbers of its two bits and of its bucket are taken from (as in `match_grams`)."""
 
 
 def squeeze(total: int) -> int:
@@ -55,7 +55,7 @@ def match_ends(
     room = len(out.row)
     ordered = 1
     buckets = len(index.start) - 2
-    bits = len(index.seen) * 8 - 1
+    bits = (len(index.seen) * 8 - 1) & OFFSETS
     for row in range(begin, end):
         n = int(length[row])
         if n < 0:
@@ -87,7 +87,10 @@ def match_ends(
             looked = target
             key = squeeze(total)
             spread = key * SPREAD
-            bit = (spread >> BIT) & bits
+            bit = (spread >> FIRST_BIT) & bits
+            if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
+                continue
+            bit = (spread >> SECOND_BIT) & bits
             if (int(index.seen[bit >> 3]) >> (bit & 7)) & 1 == 0:
                 continue
             bucket = (spread >> BUCKET) & buckets

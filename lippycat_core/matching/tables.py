@@ -228,8 +228,28 @@ def _ends(placed: Sequence[Needle]) -> list[Ends]:
 
 def _ends_table(placed: Sequence[Needle], backward: int) -> Ends:
     needles = _needles(placed)
+    be_whole = ((needles.kind & WHOLE) == WHOLE) & (needles.length < REACH)
     hashed = np.minimum(needles.length, REACH)
-    sums = np.zeros(len(placed), np.int64)
+    sums = _sums(needles, hashed, backward)
+    if not be_whole.all():
+        few = np.where(be_whole, hashed, hashed[~be_whole].min())
+        few_sums = _sums(needles, few, backward)
+        if _telling(needles, few_sums[~be_whole], int(few[~be_whole][0])):  # one look instead of one for each length
+            hashed, sums = few, few_sums
+    low = np.array([squeeze(total) for total in sums.tolist()], np.uint32)
+    spread = low.astype(np.uint64) * np.uint64(SPREAD)
+    seen, buckets, bucket = _index(spread, (match_ends.FIRST_BIT, match_ends.SECOND_BIT), match_ends.BUCKET)
+    order = np.lexsort((needles.pattern, hashed, low, bucket))
+    whole = np.zeros(REACH, np.uint8)
+    whole[np.unique(hashed[be_whole])] = 1
+    table = _in_order(needles._replace(low=low, high=hashed.astype(np.uint32)), order)
+    index = Index(seen, _starts(bucket, buckets))
+    return Ends(table, index, np.unique(hashed[~be_whole]).astype(np.int32), whole, backward)
+
+
+def _sums(needles: Needles, hashed: I32, backward: int) -> I64:
+    """What `match_ends` adds up over the first (where it looks backward, the last) `hashed` bytes of each needle."""
+    sums = np.zeros(len(hashed), np.int64)
     scale = factors()
     for n in np.unique(hashed).tolist():
         rows = np.flatnonzero(hashed == n)
@@ -237,17 +257,14 @@ def _ends_table(placed: Sequence[Needle], backward: int) -> Ends:
             first = needles.off[rows] + (needles.length[rows] - n if backward else 0)
             bytes_of = needles.text[first[:, None] + np.arange(n)[None, :]].astype(np.int64)
             sums[rows] = (bytes_of[:, ::-1] if backward else bytes_of) @ scale[:n]
-    low = np.array([squeeze(total) for total in sums.tolist()], np.uint32)
-    spread = low.astype(np.uint64) * np.uint64(SPREAD)
-    seen, buckets, bucket = _index(spread, (match_ends.BIT,), match_ends.BUCKET)
-    order = np.lexsort((needles.pattern, hashed, low, bucket))
-    placed_whole = (needles.kind & WHOLE) == WHOLE
-    stepping = ~placed_whole | (needles.length >= REACH)
-    whole = np.zeros(REACH, np.uint8)
-    whole[np.unique(hashed[placed_whole & (needles.length < REACH)])] = 1
-    table = _in_order(needles._replace(low=low, high=hashed.astype(np.uint32)), order)
-    index = Index(seen, _starts(bucket, buckets))
-    return Ends(table, index, np.unique(hashed[stepping]).astype(np.int32), whole, backward)
+    return sums
+
+
+def _telling(needles: Needles, sums: I64, size: int) -> bool:
+    """Whether keys of `size` bytes tell needles apart, and from other texts."""
+    alphabet = len(np.unique(needles.text))
+    spare = len(sums) * LEAST_SPARE <= alphabet**size
+    return spare and int(np.unique(sums, return_counts=True)[1].max()) <= MOST_SHARED
 
 
 # -- needles anywhere --------------------------------------------------------------------------------------------------------

@@ -211,3 +211,22 @@ def test_the_reference_and_the_tables_refuse_the_same() -> None:
     for refused in (compile_tables, PureProvider().open().compile):
         with pytest.raises(FilterError, match="pattern 2: an empty contains pattern"):
             refused(wrong)
+
+
+def steps_of(patterns: list[Pattern]) -> list[list[int]]:
+    return [table.steps.tolist() for table in compile_tables(PatternSet(patterns)).ends]
+
+
+def test_telling_ends_are_looked_up_once_and_others_for_each_length(kernels: KernelSet) -> None:
+    telling = [Pattern(b"%d" % (10 ** (7 + n % 5) + n * 7919), Anchor.SUFFIX) for n in range(300)]
+    alike = [Pattern(b"+4930123" + b"%d" % n, Anchor.PREFIX) for n in range(300)]
+    assert steps_of(telling) == [[8]]
+    assert steps_of(alike) == [[9, 10, 11]]
+    for patterns in (telling, alike):
+        mixed = [*patterns, *(Pattern(pattern.text) for pattern in patterns[::3])]
+        tables = compile_tables(PatternSet(mixed))
+        texts = [before + pattern.text + after for pattern in patterns[::7] for before in (b"", b"0") for after in (b"", b"9")]
+        hits = triples(Searcher(tables, automaton_of(tables, kernels), kernels).search(spans(texts), 0, len(texts)))
+        matcher = PureProvider().open().compile(PatternSet(mixed))
+        matcher.submit(spans(texts))
+        assert hits == triples(matcher.collect())

@@ -63,6 +63,15 @@ def voip(
     call: Annotated[
         str | None, typer.Option("--call", metavar="CALL_ID", help="Only this call; on a terminal with its ladder.")
     ] = None,
+    write_file: Annotated[
+        str | None,
+        typer.Option(
+            "-w",
+            "--write-file",
+            metavar="FILE",
+            help="Write the packets of these calls to a capture file (.pcap or .pcapng), from their first on.",
+        ),
+    ] = None,
     rtp_heuristic: Annotated[
         bool | None,
         typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content."),
@@ -96,5 +105,6 @@ def voip(
         },
         messages=messages,
         call_id=call,
+        write_file=write_file,
         rtp_heuristic=rtp_heuristic,
     )

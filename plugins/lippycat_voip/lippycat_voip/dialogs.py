@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lippycat_core.addresses import Endpoint
 from lippycat_core.events import Event
+from lippycat_voip.callbuffer import CallBuffer
 from lippycat_voip.calls import NEVER, NO_RESULT, Call, Dialog
 from lippycat_voip.columns import (
     ACK,
@@ -75,6 +76,7 @@ class DialogOptions:
     rtp_heuristic: bool = True
     max_calls: int = 100_000
     capture_loss: str = "unknown"
+    buffer: CallBuffer | None = None  # where what is not decided yet waits, None where nothing that could wait is written
 
 
 class DialogTable:
@@ -98,6 +100,10 @@ class DialogTable:
             capture_loss=options.capture_loss,
         )
         self._negotiation = Negotiation(media, self._writer)
+        # Without a filter all is wanted from its beginning: messages never wait, and packets do for media alone.
+        buffer = options.buffer
+        self._buffer = buffer if self._filtering or (buffer is not None and buffer.packets is not None) else None
+        self._writer.buffer = self._buffer if self._filtering else None
         self._dialogs = self._writer.dialogs
         self._serial = 0
         self._now_ns = 0
@@ -115,12 +121,15 @@ class DialogTable:
         dst: Endpoint,
         sdp: SessionDescription | None,
         mask: int = 0,
-    ) -> None:
-        """Take one message: `row` is its row of the message table (columns.py, M_*), its spans lie in `mem`.
+    ) -> Dialog | None:
+        """Take one message: `row` is its row of the message table (columns.py, M_*), its spans lie in `mem`. Returns the
+        dialog that it belongs to.
 
         Messages come in the order of the input. `now_ns` is the packet clock, `src` and `dst` the ends of its packet, `mask`
         which filters it satisfies.
         """
+        if self._buffer is not None:
+            self._buffer.clock(record, now_ns)
         if now_ns == ts_ns:
             now_ns = ts_ns  # one object where both are kept
         self._now_ns = now_ns
@@ -131,7 +140,7 @@ class DialogTable:
             dialog = self._begin(dialog, call_id, row, record, ts_ns, (src, dst))
             if dialog is None:
                 self._lone(call_id, mem, row, record, ts_ns, src, dst, sdp)
-                return
+                return None
 
         # -- the summary's counts, and what tells this message from others of the dialog
         tally = dialog.tally
@@ -199,9 +208,16 @@ class DialogTable:
                 dialog.retransmissions += 1
                 tally.retransmissions += 1
                 kind = "retransmission"
-        if self._messages and dialog.wanted:
+        if self._messages and (dialog.wanted or self._buffer is not None):
             fields = message_fields(dialog.call_id, mem, row, record, ts_ns, kind, src, dst, sdp)
-            self._writer.events.append(Event("message", ts_ns, record, fields))
+            event = Event("message", ts_ns, record, fields)
+            if dialog.wanted or self._buffer is None:
+                self._writer.events.append(event)
+            else:
+                self._buffer.hold(self._writer.events, event, dialog)
+        if self._buffer is not None and not dialog.wanted and dialog.result.rank >= 2:
+            self._buffer.leave(dialog)
+        return dialog
 
     def _lone(
         self,
@@ -247,6 +263,8 @@ class DialogTable:
         self._serial += 1
         dialog = Dialog(call_id, self._serial, record, path, ts_ns, self._now_ns, Tally() if self._filtering else self._tally)
         dialog.wanted = not self._filtering
+        if self._buffer is not None and self._filtering and self._wanted_call in (None, call_id):
+            self._buffer.begun(dialog)
         self._dialogs[call_id] = dialog
         return dialog
 
@@ -435,7 +453,9 @@ class DialogTable:
             self._want(dialog)
 
     def _want(self, dialog: Dialog) -> None:
-        """The dialog is one that the user asked for."""
+        """The dialog is one that the user asked for: from its first message on, as far as that still waits."""
+        if self._buffer is not None:
+            self._buffer.want(dialog)
         dialog.wanted = True
 
     def rtcp(self, src: Endpoint, dst: Endpoint) -> None:
@@ -466,6 +486,8 @@ class DialogTable:
 
     def finish(self, now_ns: int) -> Iterator[Event]:
         """The input has ended: write everything. Records are made as they are taken, so that all need not fit in memory."""
+        if self._writer.buffer is not None:
+            self._writer.buffer.finish(now_ns)
         yield from self._writer.write_rest(now_ns)
 
     def stream_evicted(self, slot: int) -> None:
@@ -488,7 +510,9 @@ class DialogTable:
     def evicted(self) -> dict[str, int]:
         """What was written before its time for want of room: `calls`, `dialogs`, `streams`."""
         streams = self._streams.evicted
-        return {**self._writer.evicted, **({"streams": streams} if streams else {})}
+        waiting = self._buffer.evicted if self._buffer is not None else 0
+        counts = {**self._writer.evicted, "streams": streams, "call_buffer": waiting}
+        return {table: count for table, count in counts.items() if count}
 
     def wanted(self) -> int | None:
         """Packets of what the user asked for, as far as it was written; None where he asked for everything."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
+from types import MappingProxyType
 from typing import ClassVar, cast
 
 import numpy as np
@@ -15,14 +16,19 @@ import numpy as np
 from lippycat_core.addresses import Endpoint
 from lippycat_core.batch import Batch
 from lippycat_core.builtin.match import PureProvider
+from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.columns import I32, I64
+from lippycat_core.errors import ContractError
 from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_voip.callbuffer import Bounds, CallBuffer, Owner
 from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
+from lippycat_voip.following import Follower, row_ends
 from lippycat_voip.framer import Framer, claim_stream
+from lippycat_voip.heldpackets import CallPackets
 from lippycat_voip.kernels.cells import gather
 from lippycat_voip.kernels.classify import classify
 from lippycat_voip.kernels.collect import END_WIDTH, TIME_WIDTH, collect, ends
@@ -56,6 +62,8 @@ class VoipOptions:
     max_calls: int = 100_000
     max_streams: int = 200_000
     match: MatchBackend | None = None  # what compares texts for filters; the core's own where none is given
+    packets: bool = False  # follow the packets of calls, for `VoipDissector.packets`
+    bounds: Bounds = field(default_factory=Bounds)  # of what waits until a filter has decided
 
 
 class VoipDissector:
@@ -85,6 +93,11 @@ class VoipDissector:
             self._selection = Selection(options.filters, options.match or PureProvider().open(), most_messages=CHUNK)
         self._streams = StreamTable(options.max_streams, self._new_stream, self._evicted_stream, self._rtcp, self._rtcp_announced)
         self._media = Media(self._streams)
+        buffer = CallBuffer(options.bounds) if options.packets or options.messages else None
+        self._follower: Follower | None = None
+        if buffer is not None and options.packets:
+            self._follower = Follower(buffer, self._streams, self._media)
+            buffer.packets = self._media.watch = self._follower
         self._dialogs = DialogTable(
             self._streams,
             self._media,
@@ -94,8 +107,11 @@ class VoipDissector:
                 call_id=options.call_id,
                 complete=self._selection.complete if self._selection is not None else 0,
                 rtp_heuristic=options.rtp_heuristic,
+                buffer=buffer,
             ),
         )
+        if self._follower is not None:
+            self._follower.ask(filtering=self._dialogs.filtering, listing=options.rtp_heuristic)
         self._descriptions = Descriptions()
         self._framer = Framer()
         self._base = 0
@@ -121,6 +137,14 @@ class VoipDissector:
         self._framer.bind(kernels)
         if self._selection is not None:
             self._selection.bind(kernels)
+        if self._follower is not None:
+            self._follower.bind(kernels)
+
+    def packets(self, writer: PcapWriter) -> CallPackets:
+        """A sink that writes the packets of what is wanted with `writer`; only where `VoipOptions.packets` asks for them."""
+        if self._follower is None:
+            raise ContractError("the packets of calls are not followed: make the dissector with VoipOptions(packets=True)")
+        return CallPackets(self._follower.held, writer)
 
     def _resize(self, rows: int) -> None:
         self._spans = np.zeros(rows * SP_WIDTH, np.int32)
@@ -129,7 +153,13 @@ class VoipDissector:
         self._rows_view = self._kernels.view(self._rows)
 
     def _new_stream(self, slot: int) -> None:
-        self._media.on_new(slot)
+        follower = self._follower
+        if follower is None:
+            self._media.on_new(slot)
+        else:
+            follower.new_stream(slot)
+            self._media.on_new(slot)
+            follower.stream_begun(slot)
 
     def _evicted_stream(self, slot: int) -> None:
         self._dialogs.stream_evicted(slot)
@@ -137,6 +167,8 @@ class VoipDissector:
     def _rtcp(self, src: Endpoint, dst: Endpoint) -> None:
         if self._dialogs.filtering:
             self._dialogs.rtcp(src, dst)
+        if self._follower is not None:
+            self._follower.rtcp(src, dst)
 
     def _rtcp_announced(self, src: Endpoint, dst: Endpoint) -> bool:
         return bool(self._media.sessions_of_rtcp(src, dst))
@@ -163,30 +195,53 @@ class VoipDissector:
             views.transport, views.route, segment.begin, segment.end, self._base, self._spans_view, self._rows_view
         )
         for row in self._rows[:secured].tolist():
-            self._media.secured(*_row_ends(batch, row))
+            self._media.secured(*row_ends(batch, row))
         self._streams.load(segment, self._base)
+        follower = self._follower
+        if follower is not None:
+            follower.load(segment, self._base)
         if segment.runs:
             self._mixed(batch, count, segment.runs)
         elif count:
             self._signalling(batch, self._spans, count, {})
+        if follower is not None:
+            follower.rest()
         self._streams.advance()
+        if follower is not None:
+            follower.finish_segment()
         return self._dialogs.take_events()
 
     def _mixed(self, batch: Batch, count: int, runs: Sequence[Run]) -> None:
         """Messages of datagrams and of streams, in the order of the rows that completed them."""
         framed: list[int] = []
         owners: list[Run] = []
+        carriers: list[Sequence[Owner]] = []  # packets behind each message, where they are followed
         for run in runs:
             if run.connection.owner is self:
                 self._framer.feed(batch, run, framed)
-                owners += [run] * (len(framed) // SP_WIDTH - len(owners))
+                completed = len(framed) // SP_WIDTH - len(owners)
+                owners += [run] * completed
+                if self._follower is not None:
+                    carriers += self._follower.run(run, run.connection.state[run.side], completed)
+        if self._follower is not None:
+            self._follower.ordered()
         both = np.concatenate([self._spans[: count * SP_WIDTH], np.array(framed, np.int32)]).reshape(-1, SP_WIDTH)
         order = np.argsort(both[:, SP_ROW], kind="stable")
         streams = {at: owners[which - count] for at, which in enumerate(order.tolist()) if which >= count}
-        self._signalling(batch, np.ascontiguousarray(both[order]).reshape(-1), len(order), streams)
+        behind = {at: carriers[which - count] for at, which in enumerate(order.tolist()) if carriers and which >= count}
+        self._signalling(batch, np.ascontiguousarray(both[order]).reshape(-1), len(order), streams, behind)
 
-    def _signalling(self, batch: Batch, spans: I32, count: int, streams: Mapping[int, Run]) -> None:
-        """Parse messages a chunk at a time and hand each to its dialog; `streams` names the run of those from TCP."""
+    def _signalling(
+        self,
+        batch: Batch,
+        spans: I32,
+        count: int,
+        streams: Mapping[int, Run],
+        carriers: Mapping[int, Sequence[Owner]] = MappingProxyType({}),
+    ) -> None:
+        """Parse messages a chunk at a time and hand each to its dialog; `streams` names the run of those from TCP, `carriers`
+        their packets."""
+        follower = self._follower
         views, mem, record0 = batch.views, batch.mem, batch.first_record
         message = self._dialogs.message
         for first in range(0, count, CHUNK):
@@ -205,7 +260,13 @@ class VoipDissector:
             who = _END.iter_unpack(self._who[: some * 2 * END_WIDTH].data)
             when = _TIMES.iter_unpack(self._when[: some * TIME_WIDTH].data)
             for m, (row, src, dst, (ts_ns, now_ns), mask) in enumerate(zip(rows, who, who, when, masks, strict=True)):
-                message(mem, row, record0 + row[0], ts_ns, now_ns, src, dst, bodies.get(m), mask)
+                dialog = message(mem, row, record0 + row[0], ts_ns, now_ns, src, dst, bodies.get(m), mask)
+                if follower is None:
+                    continue
+                if first + m in carriers:
+                    follower.streamed(carriers[first + m], dialog)
+                elif not streams or first + m not in streams:
+                    follower.datagram(row[0], dialog)
 
     # -- time and end -------------------------------------------------------------------------------------------------------
 
@@ -217,6 +278,8 @@ class VoipDissector:
         """Write all that is left."""
         if self._selection is not None:
             self._selection.close()
+        if self._follower is not None:
+            self._follower.finish(now_ns)
         return self._dialogs.finish(now_ns)
 
     def summary(self) -> Mapping[str, object]:
@@ -233,10 +296,3 @@ class VoipDissector:
     def wanted(self) -> int | None:
         """Packets of the calls that a user filter keeps; None without one."""
         return self._dialogs.wanted()
-
-
-def _row_ends(batch: Batch, row: int) -> tuple[Endpoint, Endpoint]:
-    net, transport = batch.net, batch.transport
-    src = (int(net.src0[row]), int(net.src1[row]), int(net.src2[row]), int(net.src3[row]), int(transport.sport[row]))
-    dst = (int(net.dst0[row]), int(net.dst1[row]), int(net.dst2[row]), int(net.dst3[row]), int(transport.dport[row]))
-    return src, dst

@@ -14,6 +14,7 @@ from lippycat_core.batch import Batch
 from lippycat_core.columns import I64, TCP
 from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernelset import KernelSet
+from lippycat_voip.callbuffer import Owner
 from lippycat_voip.columns import INVITE, METHODS, OTHER_METHOD
 from lippycat_voip.kernels.frame import (
     BEGIN,
@@ -52,10 +53,10 @@ _START_SO_FAR = re.compile(
 _FIRST_WORDS = (b"SIP/2.0", *(name.encode() for name in METHODS[INVITE:OTHER_METHOD]))
 
 
-class _Direction:
+class Direction:
     """What waits for more bytes of one direction."""
 
-    __slots__ = ("held", "midline", "need", "segments", "skip")
+    __slots__ = ("carriers", "held", "midline", "need", "segments", "skip")
 
     def __init__(self) -> None:
         self.held = bytearray()
@@ -63,6 +64,7 @@ class _Direction:
         self.segments = 0
         self.skip = 0  # bytes of a message that went out cut short
         self.midline = False  # inside a line that is junk
+        self.carriers: list[Owner] = []  # the packets of what is held, where somebody follows them
 
 
 class Framer:
@@ -76,7 +78,7 @@ class Framer:
         self._largest_body = largest_body
         self._most_held = most_held
         self._held = 0
-        self._waiting: dict[_Direction, None] = {}  # in the order in which they began to wait
+        self._waiting: dict[Direction, None] = {}  # in the order in which they began to wait
         self._out: I64 = np.zeros(OUT_WIDTH, np.int64)
 
     def bind(self, kernels: KernelSet) -> None:
@@ -99,7 +101,7 @@ class Framer:
         sides = run.connection.state
         direction = sides[run.side]
         if direction is None:
-            direction = sides[run.side] = _Direction()
+            direction = sides[run.side] = Direction()
         if run.gap:
             self._gap(batch, run, direction, spans)
         at, end = run.off, run.off + run.length
@@ -140,7 +142,7 @@ class Framer:
         if run.last and direction.held:
             self._drop(direction)
 
-    def _resume(self, batch: Batch, run: Run, direction: _Direction, at: int, spans: list[int]) -> tuple[int, int, int]:
+    def _resume(self, batch: Batch, run: Run, direction: Direction, at: int, spans: list[int]) -> tuple[int, int, int]:
         """Join the run's bytes from `at` on to what is held. Returns the range of the slab to go on with, empty where more
         is needed, and the segments that its first message came in.
 
@@ -168,7 +170,7 @@ class Framer:
         off, segments = self._release(batch, direction)
         return off, batch.arena, segments
 
-    def _gap(self, batch: Batch, run: Run, direction: _Direction, spans: list[int]) -> None:
+    def _gap(self, batch: Batch, run: Run, direction: Direction, spans: list[int]) -> None:
         if not direction.held:
             direction.skip = max(direction.skip - run.gap, 0)
         elif direction.need:
@@ -181,7 +183,7 @@ class Framer:
             self._drop(direction)
         direction.midline = False
 
-    def _hold(self, direction: _Direction, data: memoryview, segments: int) -> None:
+    def _hold(self, direction: Direction, data: memoryview, segments: int) -> None:
         direction.held += data
         direction.segments += segments
         self._held += len(data)
@@ -193,18 +195,18 @@ class Framer:
                 continue
             self._drop(oldest)
 
-    def _release(self, batch: Batch, direction: _Direction) -> tuple[int, int]:
+    def _release(self, batch: Batch, direction: Direction) -> tuple[int, int]:
         """Put what is held behind the batch's records: its offset there, and the segments it came in."""
         off = batch.append(direction.held)
         segments = direction.segments
         self._forget(direction)
         return off, segments
 
-    def _drop(self, direction: _Direction) -> None:
+    def _drop(self, direction: Direction) -> None:
         self.dropped += 1
         self._forget(direction)
 
-    def _forget(self, direction: _Direction) -> None:
+    def _forget(self, direction: Direction) -> None:
         self._held -= len(direction.held)
         del self._waiting[direction]
         direction.held.clear()

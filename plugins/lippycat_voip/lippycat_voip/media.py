@@ -6,7 +6,7 @@ message or decides when a call has ended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from lippycat_core.addresses import Endpoint
@@ -92,6 +92,18 @@ class Streams(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Who is told whose streams are (`following.Follower`)."""
+
+    def owned(self, slot: int, sessions: Sequence[Session]) -> None:
+        """These sessions announce the stream."""
+        ...
+
+    def forgotten(self, slot: int) -> None:
+        """The stream is about to be released."""
+        ...
+
+
 class Media:
     """Sockets of streams and announcements, and the ties between streams and calls.
 
@@ -101,6 +113,7 @@ class Media:
 
     def __init__(self, streams: Streams) -> None:
         self.streams = streams
+        self.watch: Watch | None = None
         self._sockets: dict[Endpoint, Socket] = {}
         self._ties: dict[int, Tie] = {}
         self._secured: dict[tuple[Endpoint, Endpoint], None] = {}
@@ -129,6 +142,8 @@ class Media:
 
     def forget(self, slot: int) -> None:
         """The slot was released."""
+        if self.watch is not None:
+            self.watch.forgotten(slot)
         tie = self._ties.pop(slot, None)
         if tie is None:
             return
@@ -258,6 +273,8 @@ class Media:
             if session not in tie.owners:
                 session.ties = with_tie(session.ties, tie)
         tie.owners = owners
+        if self.watch is not None:
+            self.watch.owned(tie.slot, owners)
         self._describe(tie)
         self._set_expiry(tie)
 

@@ -154,15 +154,18 @@ class ReportBook:
                 newest = slot
         return newest
 
-    def take(self, rows: Sequence[Sequence[int]], src: Endpoint, dst: Endpoint, ts_ns: int) -> None:
-        """Take the report rows of one datagram that `src` sent to `dst`."""
+    def take(self, rows: Sequence[Sequence[int]], src: Endpoint, dst: Endpoint, ts_ns: int) -> int | None:
+        """Take the report rows of one datagram that `src` sent to `dst`; the first stream that they are about."""
+        about: int | None = None
         for row in rows:
             sender = row[R_KIND] == SENDER
             slot = self.find(src, dst, row[R_ABOUT]) if sender else self.find(dst, src, row[R_ABOUT])
             if slot is None:
                 continue
+            about = slot if about is None else about
             log = self._logs.setdefault(slot, ReportLog())
             if sender:
                 log.sender_report(row, ts_ns)
             else:
                 log.block(row, ts_ns)
+        return about

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
+from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Input, Match, Output, Run, Tcp
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.sink import Sink
+from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import Filters
@@ -31,27 +33,41 @@ def analyse(
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
     call_id: str | None,
+    write_file: str | None,
     rtp_heuristic: bool | None,
 ) -> int:
     """Run `lc sniff voip` and return its exit code. `filters` are options by the setting that they stand for."""
     for name, value in filters.items():
         _not_empty(name, value)
+    listed = write_file != "-"
+    if not listed and (output.format is not None or messages):
+        option = "--messages" if messages else "--format"
+        raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags = {f"voip.{name}": value or None for name, value in filters.items()}
     setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags()})
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     wanted = _filters(settings)
     options = VoipOptions(
-        messages=messages or (as_text and call_id is not None),
+        messages=messages or (listed and as_text and call_id is not None),
         call_id=call_id,
         filters=wanted,
         rtp_heuristic=settings.rtp_heuristic,
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
         match=setup.match_backend("calls") if wanted.by_pattern else None,
+        packets=write_file is not None,
+        bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
-    sink = _screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer)
-    result = setup.analyse([VoipDissector(options)], [sink])
+    dissector = VoipDissector(options)
+    sinks: list[Sink] = []
+    if listed:
+        sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
+    if write_file is not None:
+        sinks.append(dissector.packets(setup.pcap_writer(write_file)))
+    result = setup.analyse([dissector], sinks)
+    if not listed and not run.quiet:
+        print(accounting_line(result.outcome.summary), file=sys.stderr)
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
         say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()

@@ -17,6 +17,7 @@ C_SIZE = 7  # payload bytes by the UDP length, without CSRC, extension and paddi
 C_LEAD = 8  # first four payload bytes as one number, -1 where fewer were captured
 C_KEY = 9  # the six words of the key (see S_KEY); RTCP has no SSRC there
 C_HASH = 15  # 32-bit hash of the key
+C_SLOT = 15  # once it was counted: the stream's slot * 2, and 1 where the stream is confirmed by now
 C_WIDTH = 16
 
 # where a cell is CELL_RTCP

@@ -136,6 +136,7 @@ class StreamTable:
         self._digits: dict[int, DigitLog] = {}
         self._reports = ReportBook(self.key, self._low_key)
         self._slab: U8 = np.zeros(0, np.uint8)
+        self._about: int | None = None
         self.bind(Interpreted())
 
     # -- kernels and their tables ------------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ class StreamTable:
         self.rtcp_packets += 1
         count = self._read_reports(self._slab, c[C_OFF], c[C_CAPLEN], self._report_view)
         said = self._report_rows[: count * R_WIDTH].reshape(-1, R_WIDTH).tolist()
-        self._reports.take(said, src, dst, c[C_TS_NS])
+        self._about = self._reports.take(said, src, dst, c[C_TS_NS])
         if self._on_rtcp is not None:
             self._on_rtcp(src, dst)
 
@@ -282,6 +283,19 @@ class StreamTable:
     def clock_ns(self) -> int:
         """The packet clock at the packet that comes next: while `on_new` runs, at the new stream's first."""
         return int(self._cells[self._top[H_NEXT] * C_WIDTH + C_NOW_NS])
+
+    def next_record(self) -> int:
+        """The number of the record that comes next: while `on_new` runs, of the new stream's first; END behind the last."""
+        at = self._top[H_NEXT]
+        return int(self._cells[at * C_WIDTH + C_RECORD]) if at < self._top[H_CELLS] else END
+
+    def counted(self) -> tuple[I64, int]:
+        """The loaded cells in the form that kernels take, and how many of them were counted."""
+        return self._tables[0], self._top[H_NEXT]
+
+    def report(self) -> tuple[int, int | None]:
+        """While `on_rtcp` runs: the datagram's record, and the first stream that it reports about, if it is known."""
+        return int(self._cells[self._top[H_SLOT] * C_WIDTH + C_RECORD]), self._about
 
     def first_ns(self, slot: int) -> int:
         """Capture time of the first packet."""

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from itertools import islice
 
 from lippycat_core.events import Event
+from lippycat_voip.callbuffer import CallBuffer
 from lippycat_voip.calls import NEVER, Dialog
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
@@ -47,6 +48,7 @@ class Writer:
         self._waiting: OrderedDict[int, Dialog] = OrderedDict()
         self._remembered: dict[bytes, None] = {}
         self._oldest: deque[Dialog] = deque()
+        self.buffer: CallBuffer | None = None  # what undecided calls wait in
 
     # -- what is due -------------------------------------------------------------------------------------------------
 
@@ -73,6 +75,8 @@ class Writer:
         if dialog.closed:
             return
         dialog.closed = True
+        if self.buffer is not None:
+            self.buffer.leave(dialog)
         self._resting.pop(dialog.serial, None)
         if self.dialogs.get(dialog.call_id) is dialog:
             del self.dialogs[dialog.call_id]
@@ -87,7 +91,7 @@ class Writer:
     def take_events(self) -> list[Event]:
         """What was written since the last call."""
         events, self.events = self.events, []
-        return events
+        return events if self.buffer is None else self.buffer.take(events)
 
     def write_due(self, now_ns: int) -> Iterator[Event]:
         """Write what has become due before `now_ns`, in order of due time; ties by record number."""

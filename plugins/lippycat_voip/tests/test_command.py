@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calls_on_the_wire import Wire
+
+from lippycat_core.testing.packets import write_pcap
 
 LC = Path(sys.executable).with_name("lc")
 pytestmark = pytest.mark.skipif(not LC.exists(), reason="no lc beside the interpreter: install lippycat-core")
@@ -174,6 +177,48 @@ def test_a_call_that_is_not_there_is_said_to_be_missing(calls: Path) -> None:
     done = lc(calls, "--call", "no such call")
     assert records(done, "call") == []
     assert done.stderr.startswith("lc: no call or dialog 'no such call' is in the input")
+
+
+def packets(path: Path) -> int:
+    return int(records(lc("-r", path), "summary")[0]["packets"])
+
+
+def test_packets_of_the_wanted_calls_go_to_a_file(calls: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.pcapng"
+    (call, *_) = records(lc(calls), "call")
+    done = lc(calls, "--call", call["call_id"], "-w", out)
+    assert [one["call_id"] for one in records(done, "call")] == [call["call_id"]]
+    (summary,) = records(done, "summary")
+    assert packets(out) == summary["accounting"]["delivered"]
+    assert [one["call_id"] for one in records(lc(out), "call")] == [call["call_id"]]
+
+
+def test_packets_on_standard_output_leave_it_to_them(calls: Path) -> None:
+    command = [str(LC), "sniff", "voip", "-r", str(calls), "-w", "-"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout[:4]) == (0, bytes.fromhex("4d3cb2a1"))
+    assert b"packets;" in done.stderr
+    for option in ("--format=json", "--messages"):
+        done = subprocess.run([*command, option], capture_output=True, check=False, timeout=60)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert b"both want standard output" in done.stderr
+
+
+def test_packets_are_not_written_over_their_input(calls: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.pcap"
+    copy.write_bytes(calls.read_bytes())
+    done = lc(copy, "-w", copy)
+    assert (done.returncode, copy.read_bytes()) == (2, calls.read_bytes())
+
+
+def test_the_call_buffer_is_set_and_counted(tmp_path: Path) -> None:
+    calls = write_pcap(tmp_path / "in.pcap", Wire().say("0 A>B INVITE cid=1\n1 A>B INVITE cid=2").records())
+    config = tmp_path / "config.yaml"
+    config.write_text("voip:\n  call_buffer_age: 1s\n  call_buffer_bytes: 64KiB\n  call_buffer_calls: 1\n")
+    done = lc(calls, "--sip-user", "nobody-of-that-name", "-w", tmp_path / "o.pcap", "--config", config)
+    (summary,) = records(done, "summary")
+    assert summary["evicted"] == {"call_buffer": 1}
+    assert packets(tmp_path / "o.pcap") == 0
 
 
 def test_who_compares_users_is_said_and_changes_nothing(calls: Path) -> None:

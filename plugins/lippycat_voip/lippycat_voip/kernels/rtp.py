@@ -16,6 +16,7 @@ from lippycat_voip.stream_columns import (
     C_RTP_TS,
     C_SEQ,
     C_SIZE,
+    C_SLOT,
     C_TS_NS,
     C_TYPE,
     C_WIDTH,
@@ -383,6 +384,7 @@ def advance(cells: I64, state: I64, floats: F64, index: I64, head: I64, maps: I6
             size = cells[c + C_SIZE]
             ns = cells[c + C_TS_NS]
             lead = cells[c + C_LEAD]
+        cells[c + C_SLOT] = slot * 2 + (1 if state[s + S_FLAGS] & CONFIRMED else 0)
         at += 1
     head[H_NEXT] = at
     return stop
