@@ -20,7 +20,7 @@ from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
-from lippycat_core.errors import UsageError
+from lippycat_core.errors import DriverUnfit, UsageError
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
@@ -35,6 +35,7 @@ from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sessions import Sessions
+from lippycat_core.streambuffers import StreamBuffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,25 @@ class Setup:
             self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
         return self._matching.backend
 
+    def stream_buffers(self) -> StreamBuffers:
+        """What TCP streams of this run lie in while they wait for a whole message: the driver and the bounds that the
+        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly the
+        other: so neither starves the other, and what is given up does not depend on where a batch ends."""
+        settings = self.settings
+        provider = self.host.choose("buffer")
+        if provider is None:
+            raise DriverUnfit("no buffer driver fits here; `lc plugins buffer` says why")
+        limit = settings["tcp.memory_limit"]
+        return StreamBuffers(
+            provider.open(),
+            max_buffers=settings["tcp.max_buffers"],
+            max_bytes=limit - limit // 2,
+            max_age_ns=settings["tcp.buffer_max_age"],
+            cleanup_ns=settings["tcp.cleanup_interval"],
+            pool_size=settings["tcp.buffer_pool_size"],
+            shrink=settings["tcp.memory_optimization"],
+        )
+
     def _tell(self, message: str) -> None:
         """One line on standard error, in the place of the progress line."""
         if self._line is not None:
@@ -150,7 +170,8 @@ class Setup:
                 line(done, packets)
 
         with StopRequest() as stop, _rare_collections():
-            pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, stop, progress)
+            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=stop, on_progress=progress)
             try:
                 outcome = Pipeline(parts, pace, Speed(kernels, compiler, wanted, not_compiled)).run()
             finally:

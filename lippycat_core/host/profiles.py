@@ -20,17 +20,35 @@ OLDER_NAMES = {"memory": "minimal", "throughput": "high_performance", "latency":
 """What profiles were called once; accepted everywhere."""
 
 VALUES: Mapping[str, tuple[object, object, object, object]] = {
+    "tcp.batch_size": (8, 32, 64, 1),
+    "tcp.max_buffers": (500, 5000, 20000, 2000),
+    "tcp.buffer_strategy": ("fixed", "adaptive", "ring", "fixed"),
     "tcp.memory_limit": ("25MiB", "100MiB", "500MiB", "200MiB"),
+    "tcp.buffer_max_age": ("120s", "300s", "600s", "60s"),
+    "tcp.cleanup_interval": ("30s", "60s", "120s", "15s"),
+    "tcp.memory_optimization": (True, False, False, False),
+    "tcp.auto_tuning": (False, True, True, False),
     "tcp.stream_timeout": ("180s", "300s", "600s", "120s"),
     "tcp.assembler_max_pages": (25, 100, 500, 50),
+    "tcp.buffer_pool_size": (100, 1000, 5000, 500),
+    "tcp.latency_optimization": (False, False, False, True),
 }
 """Values by key, in the order of `NAMES`, as a user would write them."""
 
 SPELLINGS: Mapping[str, str] = {
     "voip.tcp_performance_mode": MODE,
+    "voip.tcp_batch_size": "tcp.batch_size",
+    "voip.max_tcp_buffers": "tcp.max_buffers",
+    "voip.tcp_buffer_strategy": "tcp.buffer_strategy",
     "voip.tcp_memory_limit": "tcp.memory_limit",
+    "voip.tcp_buffer_max_age": "tcp.buffer_max_age",
+    "voip.tcp_cleanup_interval": "tcp.cleanup_interval",
+    "voip.memory_optimization": "tcp.memory_optimization",
+    "voip.enable_auto_tuning": "tcp.auto_tuning",
     "voip.tcp_stream_timeout": "tcp.stream_timeout",
     "voip.tcp_assembler_max_pages": "tcp.assembler_max_pages",
+    "voip.tcp_buffer_pool_size": "tcp.buffer_pool_size",
+    "voip.tcp_latency_optimization": "tcp.latency_optimization",
     "limits.tcp_bytes": "tcp.memory_limit",
     "limits.tcp_timeout": "tcp.stream_timeout",
 }

@@ -92,9 +92,18 @@ class Tcp(Section):
     """What TCP streams may hold and for how long: all of it filled by a performance profile, each value replaceable."""
 
     performance_mode: str = setting(profiles.DEFAULT)
+    batch_size: int = _profiled("batch_size", 1, 512, unit="messages")
+    max_buffers: int = _profiled("max_buffers", 1, 1 << 24, unit="streams")
+    buffer_strategy: str = _profiled("buffer_strategy")
     memory_limit: int = _profiled("memory_limit", 64 * 1024, 8 << 30, unit="size")
+    buffer_max_age: int = _profiled("buffer_max_age", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+    cleanup_interval: int = _profiled("cleanup_interval", SECOND_NS, 3600 * SECOND_NS, unit="duration")
+    memory_optimization: bool = _profiled("memory_optimization")
+    auto_tuning: bool = _profiled("auto_tuning")
     stream_timeout: int = _profiled("stream_timeout", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     assembler_max_pages: int = _profiled("assembler_max_pages", 1, 1 << 20, unit="pages of 4KiB")
+    buffer_pool_size: int = _profiled("buffer_pool_size", 0, 1 << 24, unit="buffers")
+    latency_optimization: bool = _profiled("latency_optimization")
 
 
 class Gpu(Section):

@@ -45,9 +45,7 @@ def test_older_names_mean_profiles(tmp_path: Path, older: str) -> None:
 @pytest.mark.parametrize("key", profiles.VALUES)
 def test_one_written_value_replaces_one_value(tmp_path: Path, key: str) -> None:
     """In the file, in the environment and as an option, each layer over the one before; all else is the profile's."""
-    other = profiles.VALUES[key][profiles.NAMES.index("high_performance")]
-    if other == profiles.VALUES[key][0]:
-        other = profiles.VALUES[key][1]
+    other = next(value for value in profiles.VALUES[key] if value != profiles.VALUES[key][0])
     spelt = next(name for name, plain in profiles.SPELLINGS.items() if plain == key)
     plain = load(tmp_path, {profiles.MODE: "minimal"})
     section, name = key.split(".")

@@ -56,6 +56,9 @@ def analyse(
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
         match=setup.match_backend("calls") if wanted.by_pattern else None,
+        buffers=setup.stream_buffers(),
+        batch_size=setup.settings["tcp.batch_size"],
+        tune_batches=setup.settings["tcp.auto_tuning"],
         packets=write_file is not None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
