@@ -196,24 +196,36 @@ class TcpReassembly:
         if start - order.next > FURTHEST:
             self._given_up["tcp_out_of_window"] += 1
             return
-        piece: Piece | None = None
+        segments = 1
         while start > order.next or (order.pieces and end > order.pieces[0].start):
-            if piece is None:
-                piece = Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1, self._batch.first_record + row)
+            data = bytes(self._batch.mem[off : off + captured])
+            piece = Piece(start, end, data, segments, self._batch.first_record + row)
             if not (why := self._no_room(order, piece)):
                 self._hold(stream, order, piece, row)
                 return
-            if not self._make_room(stream, order, start, row, why):
+            if start <= order.next:  # what lies in front of the first piece has its turn
+                self._in_order(stream, order, start, order.pieces[0].start, off, captured, segments, row)
+                segments = 0
+                if self._streams.get(stream.slot) is not stream:
+                    return
+            elif not self._make_room(stream, order, start, row, why):
                 return
             if end <= order.next:
                 return
+        self._in_order(stream, order, start, end, off, captured, segments, row)
+
+    def _in_order(
+        self, stream: Stream, order: SequenceSpace, start: int, end: int, off: int, captured: int, segments: int, row: int
+    ) -> None:
+        """Give bytes up to `end`, at most the begin of the first piece, of a segment that begins at or before the next byte."""
         cut = min(order.next - start, captured)
-        missing = end - order.next - (captured - cut)
+        there = max(min(captured, end - start) - cut, 0)
+        missing = end - order.next - there
         order.next = end
         if order.pieces:  # progress: the hole behind is as good as new
             self._no_wait(stream)
-            self._wait(stream, rows.now_ns[row])
-        self._give(stream, row, off + cut, captured - cut, 1, (self._batch.first_record + row,))
+            self._wait(stream, self._rows.now_ns[row])
+        self._give(stream, row, off + cut, there, segments, (self._batch.first_record + row,))
         self._lose(stream, row, missing)
         self._drain(stream, row)
 

@@ -8,50 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sip_over_tcp import CALLEE, START_NS, message
+from tcp_captures import Capture, halves, text
 
 from lippycat_core.builtin.jsonlines import JsonLines
 from lippycat_core.cli.main import run as run_lc
 from lippycat_core.events import Event
-from lippycat_core.testing.packets import SYN, Record, ethernet, tcp, udp, write_pcap
+from lippycat_core.testing.packets import write_pcap
 from lippycat_voip import session
 from lippycat_voip.batching import GROW_AFTER, SHRINK_AFTER, BatchSize
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 
-SECOND = 1_000_000_000
 Lc = Callable[..., dict[str, Any]]
-
-
-class Capture:
-    """Segments of many streams, written down in order; `wait` lets packet time pass, with packets that are nobody's."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self._now_ns = START_NS
-        self._next: dict[int, int] = {}
-
-    def _add(self, packet: bytes) -> None:
-        self._now_ns += 1_000_000
-        self.records.append(Record(self._now_ns, ethernet(packet)))
-
-    def send(self, stream: int, data: bytes, missing: int = 0) -> None:
-        """The next bytes of a stream; `missing` bytes in front of them are not captured."""
-        end = (f"10.1.{stream >> 8}.{stream & 255}", 5060)
-        if stream not in self._next:
-            self._next[stream] = 1
-            self._add(tcp(*end, *CALLEE, 0, flags=SYN))
-        at = self._next[stream] + missing
-        self._add(tcp(*end, *CALLEE, at, data))
-        self._next[stream] = at + len(data)
-
-    def wait(self, seconds: int) -> None:
-        for _ in range(600):
-            self._now_ns += seconds * SECOND // 600
-            self._add(udp("10.9.9.9", 9, "10.9.9.8", 9, b"nothing"))
-
-
-def text(number: int, body: int = 0) -> bytes:
-    return message("MESSAGE sip:b@example.com SIP/2.0", number, "MESSAGE", "x" * body + "\r\n")
 
 
 @pytest.fixture
@@ -81,17 +48,6 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[VoipDissector, VoipOptio
 
     monkeypatch.setattr(session, "VoipDissector", make)
     return kept
-
-
-def halves(streams: int, body: int = 100) -> Capture:
-    """Messages of which all first halves come before all second halves."""
-    capture = Capture()
-    messages = [text(n, body) for n in range(streams)]
-    for n, data in enumerate(messages):
-        capture.send(n, data[: len(data) // 2])
-    for n, data in enumerate(messages):
-        capture.send(n, data[len(data) // 2 :])
-    return capture
 
 
 def test_max_tcp_buffers(lc: Lc) -> None:
