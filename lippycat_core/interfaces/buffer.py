@@ -31,7 +31,7 @@ class StreamBuffer(Protocol):
         ...
 
     def shrink(self) -> None:
-        """Give back what memory the bytes held do not need."""
+        """Give back what memory the bytes held do not need; an empty buffer then takes none."""
         ...
 
     def __len__(self) -> int:

@@ -47,9 +47,8 @@ class BufferSuite:
         buffer = self.strategy().create()
         buffer.append(memoryview(bytes(3000)))
         buffer.consume(3000)
-        before = buffer.cost(0)
         buffer.shrink()
-        assert buffer.cost(0) < before
+        assert buffer.cost(0) == 0
 
     def test_any_steps_mean_what_the_interface_says(self) -> None:
         @settings(max_examples=100, deadline=None)
