@@ -1,8 +1,8 @@
 """Measure the TCP profiles on one load: SIP over TCP, each message in three segments, many streams interleaved.
 
-    python benchmarks/tcp_profiles.py [--streams 500] [--messages 100] [--json]
+    python benchmarks/tcp_profiles.py [--streams 500] [--messages 100] [--runs 3] [--json]
 
-Writes the capture to a temporary folder, runs `lc sniff voip` over it once to warm up and then three times a profile, and
+Writes the capture to a temporary folder, runs `lc sniff voip` over it once to warm up and then so many times a profile, and
 prints the fastest run, its segments a second and the most memory of any. The same arguments give the same bytes.
 """
 
@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--messages", type=int, default=100, help="of each stream")
+    parser.add_argument("--runs", type=int, default=3, help="of each profile")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     rows = []
@@ -100,7 +101,7 @@ def main() -> None:
         count = write(path, arguments.streams, arguments.messages)
         measure(path, "balanced")
         runs: dict[str, list[tuple[float, float, dict[str, object]]]] = {profile: [] for profile in PROFILES}
-        for _ in range(3):
+        for _ in range(arguments.runs):
             for profile in PROFILES:
                 runs[profile].append(measure(path, profile))
         for profile, done in runs.items():
