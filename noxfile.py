@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "docs", "core_only", "tests", "bounds"]
+nox.options.sessions = ["lint", "types", "docs", "core_only", "tests", "bounds", "gpu"]
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
 PLUGINS = ("plugins/lippycat_simd", "plugins/lippycat_voip")
+GPU_PLUGINS = ("plugins/lippycat_opencl", "plugins/lippycat_cuda")
+"""Here without what they drive, 350 MB of it: but for the session `gpu` their tests say what they skip."""
 EXAMPLES = ("examples/lippycat_syslog", "examples/lippycat_scapy_example")
 # A process without .pyc files starts two to six times slower, and tests start many.
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
@@ -28,6 +31,7 @@ def install_all(session: nox.Session) -> None:
     editable = [part for member in (".[bpf,scapy,testing,zstd]", *PLUGINS, *EXAMPLES) for part in ("-e", member)]
     install(session, "hatchling", "editables")
     install(session, "--no-build-isolation", *editable)
+    install(session, "--no-build-isolation", "--no-deps", *(part for member in GPU_PLUGINS for part in ("-e", member)))
 
 
 @nox.session
@@ -45,6 +49,23 @@ def bounds(session: nox.Session) -> None:
     cache = session.create_tmp()
     env = {**COMPILED, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache, "LIPPYCAT_CACHE_DIR": cache}
     session.run("pytest", "tests/kernels", "tests/matching", "plugins", "-k", "simd", *session.posargs, env=env)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Kernels for GPUs without one: compiled for five generations, run on the processor (PoCL), on a simulator that checks every
+    access to memory (Oclgrind), and behind a CUDA driver that only pretends; on a GPU where there is one."""
+    install(session, "hatchling", "editables")
+    opencl, cuda = GPU_PLUGINS
+    on_x86 = platform.machine() in ("x86_64", "AMD64")  # PoCL and Oclgrind come by pip for nothing else
+    if not on_x86:
+        session.log(f"no PoCL and no Oclgrind by pip for {platform.machine()}: kernels run where another OpenCL driver is")
+    editable = (".[testing]", f"{opencl}[pocl]", cuda)
+    install(session, "--no-build-isolation", *(part for member in editable for part in ("-e", member)))
+    install(session, "pytest-xdist", *(["pyopencl[oclgrind]"] if on_x86 else []))
+    tests = (opencl, cuda, "tests/gpu")
+    env = {**COMPILED, "LIPPYCAT_TEST_SCALE": "0.3"}
+    session.run("pytest", "-n", str(os.cpu_count() or 2), "--dist", "loadfile", *tests, *session.posargs, env=env)
 
 
 @nox.session
@@ -75,7 +96,7 @@ def types(session: nox.Session) -> None:
     """Mypy in strict mode over everything that is shipped."""
     install_all(session)
     install(session, "mypy", "types-PyYAML")
-    session.run("mypy", "lippycat_core", *(f"{plugin}/{Path(plugin).name}" for plugin in PLUGINS))
+    session.run("mypy", "lippycat_core", *(f"{plugin}/{Path(plugin).name}" for plugin in (*PLUGINS, *GPU_PLUGINS)))
     session.run("mypy", *(f"{example}/{Path(example).name}" for example in EXAMPLES))
 
 

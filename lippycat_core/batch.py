@@ -49,6 +49,10 @@ class Batch:
     form that the bound kernels take; `mem` is a memoryview of the slab for slicing bytes out of it. `may_have_fragments` and
     `may_have_tcp` are False where decoding found none, so that whoever looks for them need not. `datagrams` says which rows
     completed an IP datagram, each with the numbers of the other records that its fragments came in.
+
+    A live source says with `clock_ns` up to which capture time no more packets will come (0: it does not know), and with
+    `lost` in which span of capture time packets were dropped that nobody was told of yet ((0, 0): none). Of a file both are
+    unknown: 0 and None.
     """
 
     def __init__(self, kernels: KernelSet, nbytes: int = DEFAULT_BYTES, capacity: int = DEFAULT_ROWS) -> None:
@@ -101,6 +105,8 @@ class Batch:
         self.rows = 0
         self.first_record = first_record
         self.arena = self.source_bytes
+        self.clock_ns = 0
+        self.lost: tuple[int, int] | None = None
         self.may_have_fragments = self.may_have_tcp = True
         self.datagrams: list[tuple[int, tuple[int, ...]]] = []
 

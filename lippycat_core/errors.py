@@ -33,6 +33,12 @@ class FilterError(UsageError):
     """A filter expression (BPF, user list) that does not compile."""
 
 
+class PermissionRefused(LippycatError):
+    """The system does not allow what was asked for; the message says what to grant."""
+
+    exit_code = 3
+
+
 class OutputError(LippycatError):
     """Something that should be written cannot be."""
 

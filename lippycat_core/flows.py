@@ -105,6 +105,15 @@ class FlowTable:
             return None
         return self._cells_state[k.NOW_NS], self._due_record
 
+    def advance(self, clock_ns: int, record: int) -> None:
+        """No packet before `clock_ns` will come any more (a live capture): the packet clock is at least that, and where it is
+        time, a tick is due in front of record number `record`, however few packets there were."""
+        state = self._cells_state
+        state[k.NOW_NS] = max(state[k.NOW_NS], clock_ns)
+        if state[k.NOW_NS] - state[k.TICK_NS] >= k.TICK_AFTER_NS:
+            state[k.STOP] = k.S_TICK
+            self._due_record = record
+
     def tick(self, now_ns: int, record: int) -> None:
         """Note that the tick happened, and free what was silent for too long (looked for eight times in that span)."""
         self._cells_state[k.TICK_NS] = now_ns

@@ -22,9 +22,9 @@ from lippycat_core.events import Event
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
-from lippycat_core.interfaces.capture import CaptureSource, Fault, Progress
+from lippycat_core.interfaces.capture import CaptureSource, Fault, Progress, TellsMore
 from lippycat_core.interfaces.compiler import Compiler
-from lippycat_core.interfaces.dissect import BulkDissector, Segment
+from lippycat_core.interfaces.dissect import BulkDissector, MindsLosses, Segment
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernels.account import STATUSES, T_BYTES, T_FIRST, T_LAST, T_WIDTH, keep, tally
 from lippycat_core.kernels.decode import decode
@@ -241,6 +241,10 @@ class Pipeline:
         if batch.kernels is not self._worker_kernels:
             self._bind_worker(batch.kernels)
         parts = self._parts
+        if batch.lost is not None:
+            for dissector in parts.dissectors:
+                if isinstance(dissector, MindsLosses):
+                    dissector.losses(*batch.lost)
         parts.fragments.join(batch)
         begin = 0
         while begin < batch.rows:
@@ -254,6 +258,10 @@ class Pipeline:
             if (due := parts.flows.tick_due) is not None:
                 self._tick(*due)
             begin = end
+        if batch.clock_ns:
+            parts.flows.advance(batch.clock_ns, batch.first_record + batch.rows)
+            if (due := parts.flows.tick_due) is not None:
+                self._tick(*due)
         self._tally(batch.views.frame, batch.views.route, 0, batch.rows, batch.first_record - 1, self._totals_view)
         self._hand_over(batch)
 
@@ -382,6 +390,8 @@ class Pipeline:
         for dissector in self._parts.dissectors:
             summary.update(dissector.summary())
         summary["accounting"] = self.accounting()
+        if isinstance(self._parts.source, TellsMore):
+            summary["capture"] = dict(self._parts.source.report())
         summary["evicted"] = self._evicted()
         summary["backend"] = self._kernels_bound().name
         summary["seconds"] = round(self._seconds, 6)

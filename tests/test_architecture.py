@@ -20,6 +20,7 @@ ROOMS = (
     ("batch", "events"),
     ("interfaces",),
     ("matching",),
+    ("gpu",),
     ("sequence", "connections", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
     ("fragments", "filters", "sessions", "packet"),
     ("builtin",),

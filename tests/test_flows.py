@@ -185,3 +185,19 @@ def test_udp_flows_are_left_out_where_nobody_asks_for_them(kernels: KernelSet) -
     packets = [udp(A, B), tcp(A, B, 1), udp(A, B)]
     assert run(FlowTable(kernels, udp=False), kernels, packets)[0] == [-1, 0, -1]
     assert run(FlowTable(kernels), kernels, packets)[0] == [0, 1, 0]
+
+
+def test_a_quiet_link_lets_the_clock_go_on_and_ticks(kernels: KernelSet) -> None:
+    flows = FlowTable(kernels)
+    run(flows, kernels, [udp(A, B)])
+    begin = flows.now_ns
+    flows.advance(begin + SECOND // 2, 2)
+    assert (flows.now_ns, flows.tick_due) == (begin + SECOND // 2, None)
+    flows.advance(begin - SECOND, 2)  # the clock never goes back
+    assert flows.now_ns == begin + SECOND // 2
+    flows.advance(begin + SECOND, 2)
+    assert flows.tick_due == (begin + SECOND, 2)
+    flows.tick(begin + SECOND, 2)
+    assert flows.tick_due is None
+    flows.advance(begin + SECOND + 1, 2)
+    assert flows.tick_due is None

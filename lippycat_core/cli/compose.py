@@ -15,12 +15,13 @@ from functools import cached_property
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
+from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
-from lippycat_core.errors import DriverUnfit, UsageError
+from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
@@ -65,15 +66,14 @@ class Setup:
     """
 
     def __init__(self, command: str, source: Input, run: Run, flags: Mapping[str, object] | None = None) -> None:
-        if not source.read_file:
-            raise UsageError(f"nothing to read: name a capture file with `lc {command} -r FILE` (- is standard input)")
+        check_input(command, source)
         self._command = command
         self._source = source
         self._run = run
         self._dissector_failed = False
         self._line: ProgressLine | None = None
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
-        self.settings: Settings = load_settings({**own, **(flags or {})}, config=run.config, on_problem=say)
+        self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
         self.host = Host(self.settings, self._tell)
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
@@ -82,7 +82,7 @@ class Setup:
     @cached_property
     def files(self) -> list[str]:
         """The input files that the options mean."""
-        return expand(self._source.read_file)
+        return expand(self._source.read_file) if self._source.read_file else []
 
     def pcap_writer(self, path: str) -> PcapWriter:
         """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
@@ -92,7 +92,7 @@ class Setup:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
         DriverUnfit where a driver was named and does not fit."""
         if self._matching is None:
-            size = input_bytes(self.files)
+            size = None if self._source.interfaces else input_bytes(self.files)
             self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
         return self._matching.backend
 
@@ -131,10 +131,13 @@ class Setup:
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
     ) -> Result:
         """Read the input through `dissectors` into `sinks`. The first SIGINT or SIGTERM ends the input early."""
-        info = RunInfo(tuple(self._source.read_file), self._command, tuple(dissector.name for dissector in dissectors))
+        live = bool(self._source.interfaces)
+        inputs = self._source.interfaces or tuple(self._source.read_file)
+        info = RunInfo(inputs, self._command, tuple(dissector.name for dissector in dissectors))
         kernels = Interpreted()
         expression = self._source.capture_filter
-        capture_filter = None if expression is None else CaptureFilter(expression)
+        capture_filter = None if expression is None or live else CaptureFilter(expression)
+        stop = StopRequest()
         settings = self.settings
         bulk = [dissector for dissector in dissectors if isinstance(dissector, BulkDissector)]
         simple = [dissector for dissector in dissectors if isinstance(dissector, Dissector)]
@@ -144,7 +147,7 @@ class Setup:
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         parts = Parts(
-            open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self._tell) if live else open_source(self.files, kernels),
             bulk,
             [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
             flows,
@@ -161,7 +164,8 @@ class Setup:
             self.host.hooks.for_run(info),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        compiler = compiler_for(self.host, self.files)
+        loaded = give_up_powers(self.host, wanted) if live else None
+        compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
             if compiler is not None:
@@ -169,11 +173,13 @@ class Setup:
             if line is not None:
                 line(done, packets)
 
-        with StopRequest() as stop, _rare_collections():
+        with stop, _rare_collections():
+            # A live source ends by itself when asked to, after what was captured until then.
+            now = never if live else stop
             sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
-            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=stop, on_progress=progress)
+            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             try:
-                outcome = Pipeline(parts, pace, Speed(kernels, compiler, wanted, not_compiled)).run()
+                outcome = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled)).run()
             finally:
                 if line is not None:
                     line.close()
@@ -183,7 +189,8 @@ class Setup:
                     compiler.close()
                     if compiler.problem():
                         not_compiled(compiler.problem())
-        return Result(outcome, stop.exit_code if outcome.stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
+        stopped = live or outcome.stopped
+        return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 
 
 COLLECT_AFTER = 50_000

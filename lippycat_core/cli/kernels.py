@@ -78,10 +78,11 @@ class PatientCompiler:
         self._compiler.close()
 
 
-def compiler_for(host: Host, files: Sequence[str]) -> PatientCompiler | None:
+def compiler_for(host: Host, files: Sequence[str], *, live: bool = False) -> PatientCompiler | None:
     """The compiler that the settings choose, which waits until the input is worth it; None where there is none, or where
-    nothing of that size can come. A compiler asked for by name is not spared by a small input."""
-    size = input_bytes(files)
+    nothing of that size can come. A compiler asked for by name is not spared by a small input, and a `live` capture is worth
+    it from the beginning."""
+    size = WORTH_COMPILING if live else input_bytes(files)
     forced = host.settings.origin("compiler") != "default" and host.settings["compiler"] not in ("auto", "pure", "off")
     if not forced and size is not None and size < WORTH_LOADING:
         return None
@@ -89,6 +90,21 @@ def compiler_for(host: Host, files: Sequence[str]) -> PatientCompiler | None:
     if provider is None:
         return None
     return PatientCompiler(opened(provider, host), WORTH_COMPILING if forced else size)
+
+
+def compiled_already(host: Host, wanted: Sequence[Kernel]) -> KernelSet | None:
+    """The kernels as machine code where they lie in the cache, all of them; None where there is something to compile, or
+    nobody who compiles."""
+    provider = host.choose("compiler")
+    if provider is None:
+        return None
+    compiler = opened(provider, host)
+    try:
+        return compiler.load(wanted) if compiler.ready(wanted) else None
+    except (LippycatError, OSError):
+        return None  # the compiler of the run says what is wrong
+    finally:
+        compiler.close()
 
 
 def opened(provider: Provider, host: Host) -> Compiler:

@@ -18,11 +18,28 @@ R = TypeVar("R")
 
 
 class Input(NamedTuple):
-    """Which packets a run reads."""
+    """Which packets a run reads, of files or live; None leaves a setting to environment, file and default."""
 
     read_file: list[str]
     capture_filter: str | None
     tolerate_truncation: bool
+    interfaces: tuple[str, ...] = ()
+    duration: str | None = None
+    buffer_bytes: str | None = None
+    buffer_packets: int | None = None
+    snaplen: int | None = None
+    promisc: bool | None = None
+    user: str | None = None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {
+            "capture.buffer_bytes": self.buffer_bytes,
+            "capture.buffer_packets": self.buffer_packets,
+            "capture.snaplen": self.snaplen,
+            "capture.promisc": self.promisc,
+            "capture.user": self.user,
+        }
 
 
 class Run(NamedTuple):
@@ -102,9 +119,30 @@ def input_options(
         bool,
         typer.Option("--tolerate-truncation/--no-tolerate-truncation", help="End with 0 though a capture is cut or corrupt."),
     ] = False,
+    interface: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-i",
+            "--interface",
+            metavar="NAME",
+            help="Capture live from these interfaces (commas separate), or any, until Ctrl-C.",
+        ),
+    ] = None,
+    duration: Annotated[str | None, typer.Option(metavar="TIME", help="End a live capture after this time, as in 30s.")] = None,
+    pcap_buffer_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="The kernel's ring for live packets: bytes, or 64MiB.")
+    ] = None,
+    buffer_size: Annotated[int | None, typer.Option(metavar="N", help="Room in that ring for N packets at least.")] = None,
+    snaplen: Annotated[int | None, typer.Option(metavar="N", help="Most bytes to capture live of a packet.")] = None,
+    promisc: Annotated[bool | None, typer.Option("-p/--no-promisc", "--promisc", help="Capture packets for others too.")] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Go on as this user after root has opened the capture; root keeps root.")
+    ] = None,
 ) -> Input:
     """Options that say what is read."""
-    return Input(read_file or [], capture_filter, tolerate_truncation)
+    names = tuple(name.strip() for word in interface or () for name in word.split(","))
+    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user)
+    return Input(read_file or [], capture_filter, tolerate_truncation, names, *live)
 
 
 def run_options(

@@ -13,12 +13,13 @@ from lippycat_core.interfaces.dissect import BulkDissector
 from lippycat_core.kernels.header import find_field
 from lippycat_core.kernels.merge import merge
 from lippycat_core.kernels.pack import pack_pcap, pack_pcapng
+from lippycat_core.kernels.ring import take
 from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
 from lippycat_core.kernelset import Kernel
 from lippycat_core.matching.search import KERNELS as SEARCH
 
-FILES = (walk_pcap, walk_pcapng, merge, pack_pcap, pack_pcapng)
-"""What reading and writing any capture file takes."""
+PACKETS = (walk_pcap, walk_pcapng, merge, take, pack_pcap, pack_pcapng)
+"""What reading and writing any capture takes."""
 
 MATCHING = (*SEARCH, find_field)
 """What matching takes."""
@@ -33,7 +34,7 @@ def warm_up(config: str | None) -> int:
         raise DriverUnfit("no compiler to warm up: pip install lippycat-simd, and leave the setting compiler on auto")
     begin = time.perf_counter()
     bulk = [dissector for dissector in host.dissectors() if isinstance(dissector, BulkDissector)]
-    kernels: list[Kernel] = list(dict.fromkeys([*needed(bulk, filtered=True), *FILES, *MATCHING]))
+    kernels: list[Kernel] = list(dict.fromkeys([*needed(bulk, filtered=True), *PACKETS, *MATCHING]))
     compiler = opened(provider, host)
     try:
         compiler.load(kernels)

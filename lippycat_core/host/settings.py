@@ -114,6 +114,17 @@ class Gpu(Section):
     device: str = setting("")
 
 
+class Capture(Section):
+    """How packets are captured live."""
+
+    buffer_bytes: int = setting(32 << 20, 1 << 20, 2 << 30, unit="size")
+    buffer_packets: int = setting(0, 0, 1_000_000)
+    snaplen: int = setting(262_144, 64, 262_144)
+    promisc: bool = setting(True)
+    immediate: bool = setting(False)
+    user: str = setting("")
+
+
 class Core(Section):
     """The core's own settings."""
 
@@ -125,6 +136,7 @@ class Core(Section):
     limits: Limits = Limits()
     tcp: Tcp = Tcp()
     gpu: Gpu = Gpu()
+    capture: Capture = Capture()
 
 
 def _section_of(declared: type) -> type[Section]:

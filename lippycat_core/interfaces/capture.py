@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from lippycat_core.batch import Batch
 from lippycat_core.kernelset import KernelSet
@@ -36,7 +36,8 @@ class CaptureSource(Protocol):
 
     def fill(self, batch: Batch, timeout_ms: int) -> bool:
         """Fill `batch` from row 0: `rows`, the `Frame` columns and status FRESH. False when the input has ended and
-        nothing was filled; True with 0 rows when nothing came within `timeout_ms` (live only)."""
+        nothing was filled; True with 0 rows when nothing came within `timeout_ms` (live only). A live source also sets
+        `clock_ns` and `lost` of the batch."""
         ...
 
     def dropped(self) -> Mapping[str, int]:
@@ -53,4 +54,13 @@ class CaptureSource(Protocol):
 
     def close(self) -> None:
         """Release files and sockets; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class TellsMore(Protocol):
+    """A source that has something to say in the summary record: the fields of its `capture`."""
+
+    def report(self) -> Mapping[str, object]:
+        """What is to be told of the capture as a whole, at its end."""
         ...

@@ -83,6 +83,16 @@ class Run:
     records: Sequence[int] = ()  # numbers of the records that these bytes came in, some perhaps in batches before
 
 
+@runtime_checkable
+class MindsLosses(Protocol):
+    """A dissector that wants to know whether the capture itself lost packets."""
+
+    def losses(self, since_ns: int, until_ns: int) -> None:
+        """A live capture dropped packets between these two capture times; (0, 0): none since it was asked last. Called with
+        each batch; never called where nobody can know (files)."""
+        ...
+
+
 @dataclass(slots=True)
 class Segment:
     """Rows `begin` to `end` (exclusive) of a batch, decoded, tracked and routed, and the TCP runs that they completed.

@@ -1,4 +1,4 @@
-"""What becomes of a needle that was found: a hit with an offset, or nothing."""
+"""What becomes of a needle that was found: a hit with an offset, or nothing; and the order of a row's hits."""
 
 from __future__ import annotations
 
@@ -43,3 +43,11 @@ def offset_of(
             int(programs.kind[program]),
         )
     return 0 if kind & AT_ZERO != 0 else place - off
+
+
+def ascending(pattern: I32, offset: I32, begin: int, end: int) -> int:
+    """1 where hits [begin, end), those of one row, are in order of pattern and offset, else 0."""
+    for k in range(begin + 1, end):
+        if pattern[k] < pattern[k - 1] or (pattern[k] == pattern[k - 1] and offset[k] < offset[k - 1]):
+            return 0
+    return 1

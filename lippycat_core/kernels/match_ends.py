@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees
-from lippycat_core.kernels.hit import offset_of
+from lippycat_core.kernels.hit import ascending, offset_of
 from lippycat_core.kernels.needles import AT_ZERO, BEGIN, END, ONCE, Found, Index, Needles, Programs
 
 REACH = 1024
@@ -62,8 +62,6 @@ def match_ends(
             continue
         o = int(off[row]) & OFFSETS
         before = count
-        last_pattern = -1
-        last_offset = -1
         total = 0
         taken = 0
         looked = -1
@@ -123,13 +121,9 @@ def match_ends(
                     if offset >= 0:
                         if count >= room:
                             return row, before, ordered
-                        pattern = int(needles.pattern[c])
-                        if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
-                            ordered = 0
-                        last_pattern = pattern
-                        last_offset = offset
                         out.row[count] = row
-                        out.pattern[count] = pattern
+                        out.pattern[count] = needles.pattern[c]
                         out.offset[count] = offset
                         count += 1
+        ordered &= ascending(out.pattern, out.offset, before, count)
     return end, count, ordered

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lippycat_core.columns import I32, U8
 from lippycat_core.kernels.compare import OFFSETS, agrees, lower4
-from lippycat_core.kernels.hit import offset_of
+from lippycat_core.kernels.hit import ascending, offset_of
 from lippycat_core.kernels.load import le32
 from lippycat_core.kernels.needles import Found, Index, Needles, Programs
 
@@ -90,8 +90,6 @@ def match_grams(
         n = int(length[row])
         o = int(off[row]) & OFFSETS
         before = count
-        last_pattern = -1
-        last_offset = -1
         places = o + n - gram + 1
         p = o
         while p < places:
@@ -135,14 +133,10 @@ def match_grams(
                     if offset >= 0:
                         if count >= room:
                             return row, before, ordered
-                        pattern = int(needles.pattern[c])
-                        if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
-                            ordered = 0
-                        last_pattern = pattern
-                        last_offset = offset
                         out.row[count] = row
-                        out.pattern[count] = pattern
+                        out.pattern[count] = needles.pattern[c]
                         out.offset[count] = offset
                         count += 1
             p += step
+        ordered &= ascending(out.pattern, out.offset, before, count)
     return end, count, ordered

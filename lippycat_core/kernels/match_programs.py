@@ -14,15 +14,12 @@ def match_programs(
     `match_each`."""
     count = 0
     room = len(out.row)
-    ordered = 1
     for row in range(begin, end):
         n = int(length[row])
         if n < 0:
             continue
         o = int(off[row])
         before = count
-        last_pattern = -1
-        last_offset = -1
         for k in range(len(which)):
             program = int(which[k])
             offset = program_begin(
@@ -40,14 +37,9 @@ def match_programs(
             )
             if offset >= 0:
                 if count >= room:
-                    return row, before, ordered
-                pattern = int(programs.pattern[program])
-                if pattern < last_pattern or (pattern == last_pattern and offset < last_offset):
-                    ordered = 0
-                last_pattern = pattern
-                last_offset = offset
+                    return row, before, 1
                 out.row[count] = row
-                out.pattern[count] = pattern
+                out.pattern[count] = programs.pattern[program]
                 out.offset[count] = offset
                 count += 1
-    return end, count, ordered
+    return end, count, 1

@@ -8,67 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lippycat_core.columns import I32, U8
-from lippycat_core.errors import FilterError
+from lippycat_core.columns import U8
 from lippycat_core.interfaces.match import Hits, Spans
-from lippycat_core.kernels.automaton import build, count_nodes, match_automaton
+from lippycat_core.kernels.automaton import match_automaton
 from lippycat_core.kernels.match_each import match_each
 from lippycat_core.kernels.match_ends import match_ends
 from lippycat_core.kernels.match_grams import match_grams
 from lippycat_core.kernels.match_programs import match_programs
 from lippycat_core.kernels.needles import Found, Needles
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.matching.automaton import Automaton
 from lippycat_core.matching.hits import in_order, joined
-from lippycat_core.matching.tables import LOWER, Tables
+from lippycat_core.matching.tables import Tables
 
-KERNELS: tuple[Kernel, ...] = (match_each, match_ends, match_grams, match_programs, match_automaton, count_nodes, build)
+KERNELS: tuple[Kernel, ...] = (match_each, match_ends, match_grams, match_programs, match_automaton)
 """All that a searcher may ask a kernel set for."""
 
 FIRST_ROOM, ENOUGH_ROOM = 4096, 65_536
 """Hits for which there is room at first, and to which it grows for many; one row's may need more."""
 
 MOST_STAMP = 1 << 30
-
-MOST_AUTOMATON = (1 << 30) - 1
-"""Entries of an automaton: twice an entry's number, and one, must fit 32 bits."""
-
-
-class Automaton:
-    """The automaton of a set of needles. FilterError where it would be too large."""
-
-    def __init__(self, needles: Needles, kernels: KernelSet, *, folded: bool) -> None:
-        view = kernels.view
-        text, off, length = view(needles.text), view(needles.off), view(needles.length)
-        nodes = int(kernels[count_nodes](text, off, length))
-        used = np.zeros(256, bool)
-        used[needles.text] = True
-        classes = np.zeros(256, np.uint8)
-        self.columns = int(used.sum()) + (not used.all())
-        classes[used] = np.arange(self.columns - int(used.sum()), self.columns)
-        if nodes * self.columns > MOST_AUTOMATON:
-            raise FilterError(
-                f"an automaton of {nodes:,} nodes does not fit 4 GB: leave the pattern algorithm on auto, or shorten the list"
-            )
-        self.table: I32 = np.zeros(nodes * self.columns, np.int32)
-        self.own, self.link, queue = (np.zeros(nodes, np.int32) for _ in range(3))
-        self.same: I32 = np.zeros(len(needles.off), np.int32)
-        kernels[build](
-            text,
-            off,
-            length,
-            view(classes),
-            self.columns,
-            view(self.table),
-            view(self.own),
-            view(self.same),
-            view(self.link),
-            view(queue),
-        )
-        self.classes: U8 = classes[LOWER] if folded else classes
-
-    def nbytes(self) -> int:
-        """Bytes of its tables."""
-        return sum(array.nbytes for array in (self.table, self.own, self.link, self.same, self.classes))
 
 
 Stage = Callable[[tuple[Any, ...], int, int, int], tuple[int, int, int]]
@@ -156,8 +115,3 @@ class Searcher:
             in_place &= not found or stage is self._stages[-1]  # another stage's hits come behind
         hits = joined(found)
         return hits if in_place else in_order(hits)
-
-
-def automaton_of(tables: Tables, kernels: KernelSet) -> Automaton | None:
-    """The automaton that a set needs, if any. FilterError where it would be too large."""
-    return None if tables.automaton is None else Automaton(tables.automaton, kernels, folded=tables.folded)

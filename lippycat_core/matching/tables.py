@@ -304,7 +304,8 @@ def _grams_table(needles: Needles, gram: int, stride: int) -> Grams:
     spread = low.astype(np.uint64) * np.uint64(LOW_FACTOR) + high.astype(np.uint64) * np.uint64(HIGH_FACTOR)
     seen, buckets, bucket = _index(spread, (FIRST_BIT, SECOND_BIT), BUCKET)
     copies = _in_order(needles, owner[each])._replace(at=at[each].astype(np.int32), low=low, high=high)
-    table = _in_order(copies, np.lexsort((copies.pattern, high, low, bucket)))
+    # Of places that one gram stands for the leftmost comes first: it is the hit of a pattern that has one a row.
+    table = _in_order(copies, np.lexsort((-copies.at, copies.pattern, high, low, bucket)))
     return Grams(table, Index(seen, _starts(bucket, buckets)), gram, stride)
 
 

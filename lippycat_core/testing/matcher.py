@@ -302,6 +302,13 @@ class MatcherSuite(BackendSuite):
         values: Rows = [b"%b%d%b" % (front, number, front) for number in range(50) for front in (b"", b"a", b"ab", b"*", b"a*b")]
         assert self.agree(patterns, values)
 
+    def test_of_places_that_overlap_the_leftmost_counts(self) -> None:
+        """Beside patterns that are found by some of their bytes, of which this one has the same everywhere."""
+        others = [Pattern(b"zq%07dk" % number, CONTAINS) for number in range(8)]
+        rows: Rows = [b"x" * front + b"a" * 14 for front in range(9)]
+        wanted = [(row, 0, row) for row in range(9)]
+        assert self.agree([Pattern(b"a" * 10, CONTAINS, wildcards=True), *others], rows) == wanted
+
     def test_many_rows(self) -> None:
         count = self.scaled(65_536, 700)
         values: Rows = [None if i % 13 == 0 else b"user%d" % (i % 1000) for i in range(count)]

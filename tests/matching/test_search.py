@@ -11,11 +11,11 @@ import pytest
 from lippycat_core.builtin.match import PureProvider
 from lippycat_core.errors import ContractError, FilterError
 from lippycat_core.interfaces.match import IN_FLIGHT, Algorithm, Anchor, Fields, Hits, Pattern, PatternSet, Spans
-from lippycat_core.kernels.automaton import count_nodes
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_core.matching.automaton import automaton_of
 from lippycat_core.matching.fields import FieldFinder
 from lippycat_core.matching.hits import first_a_row, in_order, once_a_row
-from lippycat_core.matching.search import FIRST_ROOM, Searcher, automaton_of
+from lippycat_core.matching.search import FIRST_ROOM, Searcher
 from lippycat_core.matching.tables import FEW, Tables, compile_tables
 from lippycat_core.testing.matchcases import spans
 from lippycat_core.testing.matcher import HeaderSuite, MatcherSuite, triples
@@ -45,7 +45,7 @@ class KernelBackend:
 
 class KernelMatcher:
     def __init__(self, tables: Tables, kernels: KernelSet) -> None:
-        self._searcher = Searcher(tables, automaton_of(tables, kernels), kernels)
+        self._searcher = Searcher(tables, automaton_of(tables), kernels)
         self._open: deque[Hits] = deque()
 
     def submit(self, where: Spans, *, first_only: bool = False) -> None:
@@ -100,7 +100,7 @@ class OneByOne:
     """Rows handed over in pieces: nothing may depend on where they are cut."""
 
     def __init__(self, tables: Tables, kernels: KernelSet) -> None:
-        self._searcher = Searcher(tables, automaton_of(tables, kernels), kernels)
+        self._searcher = Searcher(tables, automaton_of(tables), kernels)
 
     def pieces(self, where: Spans, cut: int) -> Iterator[tuple[int, int, int]]:
         for begin in range(0, len(where.off), cut):
@@ -113,7 +113,7 @@ def test_rows_may_be_searched_in_pieces(kernels: KernelSet, algorithm: Algorithm
     patterns.append(Pattern(b"1*2", wildcards=True))
     tables = compile_tables(PatternSet(patterns, algorithm=algorithm))
     where = spans([b"%d" % (n * n) for n in range(60)])
-    whole = triples(Searcher(tables, automaton_of(tables, kernels), kernels).search(where, 0, 60))
+    whole = triples(Searcher(tables, automaton_of(tables), kernels).search(where, 0, 60))
     assert whole
     assert list(OneByOne(tables, kernels).pieces(where, 1)) == whole
     assert list(OneByOne(tables, kernels).pieces(where, 7)) == whole
@@ -127,7 +127,7 @@ def test_more_hits_than_there_is_room_for(kernels: KernelSet, algorithm: Algorit
         texts = [b"a" * (FIRST_ROOM // 8)] * 11 + [b"a" * (3 * FIRST_ROOM)] * 2  # the last ones more than fit at all
     patterns = [Pattern(b"a", CONTAINS), Pattern(b"a", CONTAINS), Pattern(b"a*", CONTAINS, wildcards=True)]
     tables = compile_tables(PatternSet(patterns, algorithm=algorithm))
-    hits = Searcher(tables, automaton_of(tables, kernels), kernels).search(spans(texts), 0, len(texts))
+    hits = Searcher(tables, automaton_of(tables), kernels).search(spans(texts), 0, len(texts))
     expected = sum(2 * len(text) + 1 for text in texts)
     assert len(hits.row) == expected
     assert np.bincount(hits.row).tolist() == [2 * len(text) + 1 for text in texts]
@@ -135,7 +135,7 @@ def test_more_hits_than_there_is_room_for(kernels: KernelSet, algorithm: Algorit
 
 def test_a_search_of_the_same_rows_again_gives_the_same_once_only_hits(kernels: KernelSet) -> None:
     tables = compile_tables(PatternSet([Pattern(b"b*", CONTAINS, wildcards=True), Pattern(b"a*c", wildcards=True)]))
-    searcher = Searcher(tables, automaton_of(tables, kernels), kernels)
+    searcher = Searcher(tables, automaton_of(tables), kernels)
     where = spans([b"abbc", b"b"])
     for _ in range(3):
         assert triples(searcher.search(where, 0, 2)) == [(0, 0, 1), (0, 1, 0), (1, 0, 0)]
@@ -168,21 +168,6 @@ def test_an_algorithm_that_is_asked_for_is_taken() -> None:
     assert found_by(patterns, Algorithm.AHO_CORASICK) == {"automaton"}
     assert found_by([*patterns, Pattern(b"")], Algorithm.AHO_CORASICK) == {"automaton", "ends"}
     assert found_by([Pattern(b"a*b?c", wildcards=True)], Algorithm.LINEAR) == {"free"}
-
-
-def test_an_automaton_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lippycat_core.matching.search.MOST_AUTOMATON", 100)
-    tables = compile_tables(PatternSet([Pattern(b"abcdefghijklmnop", CONTAINS)], algorithm=Algorithm.AHO_CORASICK))
-    with pytest.raises(FilterError, match="leave the pattern algorithm on auto"):
-        automaton_of(tables, Interpreted())
-
-
-def test_nodes_are_counted_before_any_is_made(kernels: KernelSet) -> None:
-    words = sorted([b"abc", b"abd", b"b", b"bc", b"b"])
-    text = np.frombuffer(b"".join(words), np.uint8).copy()
-    lengths = np.array([len(word) for word in words], np.int32)
-    off = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int32)
-    assert kernels[count_nodes](kernels.view(text), kernels.view(off), kernels.view(lengths)) == 1 + 4 + 2
 
 
 def hits_of(*found: tuple[int, int, int]) -> Hits:
@@ -226,7 +211,7 @@ def test_telling_ends_are_looked_up_once_and_others_for_each_length(kernels: Ker
         mixed = [*patterns, *(Pattern(pattern.text) for pattern in patterns[::3])]
         tables = compile_tables(PatternSet(mixed))
         texts = [before + pattern.text + after for pattern in patterns[::7] for before in (b"", b"0") for after in (b"", b"9")]
-        hits = triples(Searcher(tables, automaton_of(tables, kernels), kernels).search(spans(texts), 0, len(texts)))
+        hits = triples(Searcher(tables, automaton_of(tables), kernels).search(spans(texts), 0, len(texts)))
         matcher = PureProvider().open().compile(PatternSet(mixed))
         matcher.submit(spans(texts))
         assert hits == triples(matcher.collect())

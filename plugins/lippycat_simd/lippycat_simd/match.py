@@ -12,10 +12,11 @@ from lippycat_core.builtin.patterns import PureMatch
 from lippycat_core.interfaces.match import Extractor, Fields, Hits, Matcher, PatternSet, Spans
 from lippycat_core.kernels.header import find_field
 from lippycat_core.kernelset import KernelSet
+from lippycat_core.matching.automaton import automaton_of
 from lippycat_core.matching.fields import FieldFinder
 from lippycat_core.matching.hits import first_a_row, joined
 from lippycat_core.matching.limits import check_names, check_patterns
-from lippycat_core.matching.search import KERNELS, Searcher, automaton_of
+from lippycat_core.matching.search import KERNELS, Searcher
 from lippycat_core.matching.tables import compile_tables
 from lippycat_simd.crew import Crew, Workers
 from lippycat_simd.patience import Kernels
@@ -70,7 +71,7 @@ class SimdMatcher:
 
     def __init__(self, crew: Crew, patterns: PatternSet, kernels: KernelSet) -> None:
         tables = compile_tables(patterns)
-        automaton = automaton_of(tables, kernels)
+        automaton = automaton_of(tables)
         self._workers: Workers[Searcher, Hits] = Workers(crew, lambda: Searcher(tables, automaton, kernels), Searcher.search)
         self.bare = Searcher(tables, automaton, kernels).bare
         self._first_only: deque[bool] = deque()

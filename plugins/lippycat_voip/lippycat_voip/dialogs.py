@@ -7,7 +7,7 @@ SDP means `offers` and `media`, when records are written `writing`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lippycat_core.addresses import Endpoint
 from lippycat_core.events import Event
@@ -48,6 +48,7 @@ from lippycat_voip.columns import (
 )
 from lippycat_voip.heads import ADDED_ON_THE_WAY, complete_head, read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media, Streams
 from lippycat_voip.negotiation import DIALOG_LINGER_NS, Negotiation
 from lippycat_voip.offers import Path
@@ -68,15 +69,15 @@ _OFFERING = frozenset((ACK, PRACK, UPDATE))
 
 @dataclass(frozen=True, slots=True)
 class DialogOptions:
-    """What the user chose. A Call-ID or filters select what is written; `capture_loss` is what streams say of the capture."""
+    """What the user chose. A Call-ID or filters select what is written; `losses` knows when the capture lost packets."""
 
     messages: bool = False
     call_id: str | None = None
     complete: int = 0  # mask of what messages must satisfy together (selection.py); 0: nothing
     rtp_heuristic: bool = True
     max_calls: int = 100_000
-    capture_loss: str = "unknown"
     buffer: CallBuffer | None = None  # where what is not decided yet waits, None where nothing that could wait is written
+    losses: LossLog = field(default_factory=LossLog)
 
 
 class DialogTable:
@@ -97,7 +98,7 @@ class DialogTable:
             self._tally,
             filtering=self._filtering,
             rtp_heuristic=options.rtp_heuristic,
-            capture_loss=options.capture_loss,
+            losses=options.losses,
         )
         self._negotiation = Negotiation(media, self._writer)
         # Without a filter all is wanted from its beginning: messages never wait, and packets do for media alone.

@@ -39,6 +39,7 @@ from lippycat_voip.kernels.rtcp import compound, reports
 from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.kernels.sdp import describe
 from lippycat_voip.kernels.sip import parse
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.selection import Filters, Selection
@@ -103,6 +104,7 @@ class VoipDissector:
         if buffer is not None and options.packets:
             self._follower = Follower(buffer, self._streams, self._media)
             buffer.packets = self._media.watch = self._follower
+        self._losses = LossLog()
         self._dialogs = DialogTable(
             self._streams,
             self._media,
@@ -113,6 +115,7 @@ class VoipDissector:
                 complete=self._selection.complete if self._selection is not None else 0,
                 rtp_heuristic=options.rtp_heuristic,
                 buffer=buffer,
+                losses=self._losses,
             ),
         )
         if self._follower is not None:
@@ -283,6 +286,10 @@ class VoipDissector:
     def tcp_figures(self) -> Mapping[str, int]:
         """How messages over TCP are kept and handed on now: stream buffers, bytes, messages looked at together."""
         return {**self._framer.buffers.figures(), "unfinished": self._framer.unfinished, "batch_size": self._batch.size}
+
+    def losses(self, since_ns: int, until_ns: int) -> None:
+        """See MindsLosses."""
+        self._losses.note(since_ns, until_ns)
 
     # -- time and end -------------------------------------------------------------------------------------------------------
 

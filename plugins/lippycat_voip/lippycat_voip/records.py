@@ -8,6 +8,7 @@ from lippycat_core.addresses import Endpoint, endpoint
 from lippycat_core.timetext import rfc3339
 from lippycat_voip.calls import HEAD_FIELDS, HEAD_SEPARATOR, Attempt, Call, Dialog
 from lippycat_voip.columns import F_TRUNCATED, M_CSEQ, M_CSEQ_TEXT, M_FLAGS, M_METHOD_TEXT, M_REASON, M_STATUS, M_TRANSPORT, Row
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
 from lippycat_voip.sdp import SessionDescription
@@ -185,7 +186,7 @@ def _continues(media: Media, tie: Tie) -> int | None:
     return best[2] if best is not None else None
 
 
-def stream_record(media: Media, tie: Tie, capture_loss: str) -> dict[str, object]:
+def stream_record(media: Media, tie: Tie, losses: LossLog) -> dict[str, object]:
     """The fields of a `stream` record: what packets say, and what signalling says of it."""
     fields = dict(media.streams.record(tie.slot))
     rtcp = fields.pop("rtcp", None)
@@ -200,7 +201,8 @@ def stream_record(media: Media, tie: Tie, capture_loss: str) -> dict[str, object
     record["srtp"] = True if media.is_secured(tie) else session.secure(tie) if session is not None else None
     record["nat"] = session is not None and session.behind_nat(tie)
     record["continues"] = _continues(media, tie)
-    record["capture_loss"] = capture_loss
+    streams, slot = media.streams, tie.slot
+    record["capture_loss"] = losses.during(streams.first_ns(slot), streams.last_ns(slot))
     record["rtcp"] = rtcp
     return record
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,8 @@ def analyse(
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags = {f"voip.{name}": value or None for name, value in filters.items()}
     setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags()})
+    if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
+        say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     wanted = _filters(settings)
@@ -74,6 +77,14 @@ def analyse(
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
         say(f"no call or dialog {call_id!r} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()
+
+
+def signalling_alone(expression: str) -> bool:
+    """Whether each alternative of a filter expression names single ports, so that media on ports of their own stay out."""
+    words = re.sub(r"[()]", " ", expression.lower())
+    return all(re.search(r"\bport\b|^\s*\d+\s*$", part) for part in re.split(r"\bor\b|\|\|", words)) and not re.search(
+        r"\bnot\b|!", words
+    )
 
 
 _EMPTY = {

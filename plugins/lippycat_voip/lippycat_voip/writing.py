@@ -13,6 +13,7 @@ from itertools import islice
 from lippycat_core.events import Event
 from lippycat_voip.callbuffer import CallBuffer
 from lippycat_voip.calls import NEVER, Dialog
+from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
 from lippycat_voip.records import call_fields, call_state, dialog_fields, stream_record
@@ -30,7 +31,7 @@ MAX_WRITTEN = 1024
 class Writer:
     """Turns dialogs and streams into events, once each, and counts what it wrote."""
 
-    def __init__(self, media: Media, tally: Tally, *, filtering: bool, rtp_heuristic: bool, capture_loss: str) -> None:
+    def __init__(self, media: Media, tally: Tally, *, filtering: bool, rtp_heuristic: bool, losses: LossLog) -> None:
         self.dialogs: dict[bytes, Dialog] = {}
         self.events: list[Event] = []
         self.call_states: dict[str, int] = {}
@@ -42,7 +43,7 @@ class Writer:
         self._tally = tally
         self._filtering = filtering
         self._rtp_heuristic = rtp_heuristic
-        self._capture_loss = capture_loss
+        self._losses = losses
         self._queue: list[tuple[int, int, Dialog]] = []
         self._resting: OrderedDict[int, Dialog] = OrderedDict()  # dialogs that are no calls, longest silent first
         self._waiting: OrderedDict[int, Dialog] = OrderedDict()
@@ -156,7 +157,7 @@ class Writer:
             ties = sorted(session.ties, key=lambda tie: streams.record_id(tie.slot))
             ids = sorted({*(streams.record_id(tie.slot) for tie in ties), *(number for number, _ in session.written)})
             one_way = self._one_way(dialog, ties)
-            fields = [(tie, stream_record(self._media, tie, self._capture_loss)) for tie in ties if self._complete(tie, dialog)]
+            fields = [(tie, stream_record(self._media, tie, self._losses)) for tie in ties if self._complete(tie, dialog)]
             for tie, record in fields:
                 self._write_stream(tie, record)
             for tie in tuple(session.ties):
@@ -246,7 +247,7 @@ class Writer:
     def _write_unowned(self, tie: Tie) -> None:
         if self._filtering or not self._rtp_heuristic or not self._media.streams.confirmed(tie.slot):
             return
-        self._write_stream(tie, stream_record(self._media, tie, self._capture_loss))
+        self._write_stream(tie, stream_record(self._media, tie, self._losses))
 
     def stream_evicted(self, slot: int) -> None:
         """The stream table gives a slot up: write its stream now."""
@@ -254,7 +255,7 @@ class Writer:
         if tie is None:
             return
         if tie.owners:
-            self._write_stream(tie, stream_record(self._media, tie, self._capture_loss))
+            self._write_stream(tie, stream_record(self._media, tie, self._losses))
         else:
             self._write_unowned(tie)
         self._leave_trace(tie)

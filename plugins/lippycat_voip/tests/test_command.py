@@ -42,7 +42,10 @@ def test_files_are_arguments_or_options(calls: Path) -> None:
 def test_without_a_file_it_says_what_to_do() -> None:
     done = lc()
     assert done.returncode == 2
-    assert done.stderr == "lc: nothing to read: name a capture file with `lc sniff voip -r FILE` (- is standard input)\n"
+    assert done.stderr == (
+        "lc: nothing to read: name a capture file with `lc sniff voip -r FILE` (- is standard input), "
+        "or an interface with `lc sniff voip -i NAME`\n"
+    )
 
 
 def test_messages_are_asked_for(calls: Path) -> None:

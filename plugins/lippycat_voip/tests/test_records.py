@@ -9,6 +9,7 @@ from conversations import PLAIN_CALL, Conversation, one_call, place, run, stream
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lippycat_voip.losses import LossLog
 from lippycat_voip.sip import _any_address, address
 
 CALL_FIELDS = [
@@ -205,7 +206,11 @@ def test_bad_headers_never_raise(garbage: bytes) -> None:
 def test_capture_loss_is_what_the_capture_says() -> None:
     text = PLAIN_CALL + "2100 A:10000>B:20000 rtp=5"
     assert [stream["capture_loss"] for stream in streams(text)] == ["unknown"]
-    assert [stream["capture_loss"] for stream in streams(text, capture_loss="no")] == ["no"]
+    log = LossLog()
+    log.note(0, 0)
+    assert [stream["capture_loss"] for stream in streams(text, losses=log)] == ["no"]
+    log.note(1, 2**62)
+    assert [stream["capture_loss"] for stream in streams(text, losses=log)] == ["yes"]
 
 
 PIECES = [

@@ -1,0 +1,1 @@
+"""Matching on NVIDIA GPUs: through pycuda where it is installed, else through NVIDIA's own wheels."""
