@@ -49,20 +49,20 @@ def test_beyond_the_number_an_empty_one_goes_first_and_the_least_recently_used()
 def test_bytes_are_bounded_and_the_pool_goes_before_any_stream() -> None:
     made, gone = buffers(FixedProvider, max_bytes=3 * SIZE)
     for key in "abc":
-        keep(made, key)
+        keep(made, key, SIZE)
     made.close("b")
     assert made.figures()["pooled"] == 1
     assert made.held_bytes == 3 * SIZE
-    keep(made, "d")  # takes b's
+    keep(made, "d", SIZE)  # takes b's
     assert (gone, made.figures()["pooled"]) == ([], 0)
-    keep(made, "e")
+    keep(made, "e", SIZE)
     assert (gone, dict(made.evicted())) == (["a"], {"tcp_buffer_bytes": 1})
     assert (made.held_bytes, made.peak_bytes) == (3 * SIZE, 3 * SIZE)
 
 
 def test_what_is_larger_than_all_memory_is_lost() -> None:
     made, gone = buffers(FixedProvider, max_bytes=SIZE - 1)
-    assert keep(made, "a") == LOST
+    assert keep(made, "a", SIZE) == LOST
     assert (made.held_bytes, gone, dict(made.evicted())) == (0, [], {"tcp_buffer_bytes": 1})
 
 
@@ -112,10 +112,10 @@ def test_the_pool_keeps_so_many_for_reuse() -> None:
 def test_with_shrink_a_message_leaves_no_memory_behind() -> None:
     for shrink, left in ((False, SIZE), (True, 0)):
         made, _ = buffers(FixedProvider, shrink=shrink)
-        keep(made, "a")
+        keep(made, "a", SIZE)
         made.empty("a", 0)
         assert made.held_bytes == left
-        keep(made, "a")
+        keep(made, "a", SIZE)
         made.close("a")
         assert (made.figures()["pooled"], made.held_bytes) == (1, left)
 

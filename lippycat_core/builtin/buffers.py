@@ -14,7 +14,7 @@ SIZE = 64 * 1024
 """What fixed and ring hold: who speaks SIP must be able to take messages of 65,535 bytes (RFC 3261, section 18.1.1)."""
 
 FIRST = 1024
-"""What adaptive and ring begin with."""
+"""What buffers begin with; memory is taken as bytes come, so that many short messages find room."""
 
 MOST = 2 << 20
 """The bound of adaptive: the largest SIP message that is believed, with room for its header section."""
@@ -37,11 +37,9 @@ class FixedBuffer:
         """Keep `data`, or lose it where it does not fit."""
         if len(self) + len(data) > self._size:
             return len(data)
-        if data and not self._memory:
-            self._memory = bytearray(self._size)
-        if self._end + len(data) > self._size:  # room at the front
+        if self._end + len(data) > len(self._memory):
             held = bytes(self.peek())
-            self._memory = bytearray(self._size)
+            self._memory = bytearray(self.cost(len(data)))
             self._memory[: len(held)] = held
             self._begin, self._end = 0, len(held)
         self._memory[self._end : self._end + len(data)] = data
@@ -59,8 +57,11 @@ class FixedBuffer:
             self._begin = self._end = 0
 
     def cost(self, more: int) -> int:
-        """All of it, from the first byte on."""
-        return self._size if self._memory or 0 < more <= self._size else 0
+        """The next power of two that has room, up to its size; no less than it has."""
+        need = len(self) + more
+        if need <= len(self._memory) or need > self._size:
+            return len(self._memory)
+        return min(max(FIRST, 1 << (need - 1).bit_length()), self._size)
 
     def shrink(self) -> None:
         """Give all back where nothing is held."""

@@ -259,7 +259,7 @@ def test_sides_do_not_mix(kernels: KernelSet) -> None:
 
 
 def test_what_is_held_is_bounded(kernels: KernelSet) -> None:
-    framer = Framer(buffers=StreamBuffers(Strategy("fixed", FixedBuffer), max_bytes=9 << 16))
+    framer = Framer(buffers=StreamBuffers(Strategy("fixed", FixedBuffer), max_bytes=9 << 11))
     framer.bind(kernels)
     directions = [Direction(framer, kernels) for _ in range(30)]
     for d in directions:
