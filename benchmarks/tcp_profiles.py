@@ -3,7 +3,8 @@
     python benchmarks/tcp_profiles.py [--streams 500] [--messages 100] [--runs 3] [--json]
 
 Writes the capture to a temporary folder, runs `lc sniff voip` over it once to warm up and then so many times a profile, and
-prints of the run that took least its processor time, that time a segment (start-up included), and the most memory of any. The same arguments give the same bytes.
+prints of the run that took least its processor time, that time a segment (start-up
+included), and the most memory of any. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
