@@ -86,12 +86,14 @@ class Parts:
 
 @dataclass(slots=True)
 class Pace:
-    """How a run goes: threads (1 or 2), batch size, when to stop; `packet_limit` counts packets that the filter kept."""
+    """How a run goes: threads (1 or 2), batch size, when to stop; `packet_limit` counts packets that the filter kept. With
+    `at_once` events that a dissector hands over go to the sinks then, instead of with their batch."""
 
     threads: int = 1
     batch_bytes: int = DEFAULT_BYTES
     batch_packets: int = DEFAULT_ROWS
     packet_limit: int | None = None
+    at_once: bool = False
     stop: Callable[[], bool] = field(default=lambda: False)
     on_progress: Callable[[Progress, int], None] | None = None
     on_batch: Callable[[int, float], None] | None = None  # rows and seconds of a batch that was worked on, `busy` held
@@ -260,7 +262,7 @@ class Pipeline:
             if end > begin:
                 self._router.route(batch, begin, end)
                 runs = parts.tcp.segment(batch, begin, end)
-                segment = Segment(batch, begin, end, runs, parts.tcp.kept)
+                segment = Segment(batch, begin, end, runs, parts.tcp.kept, self._now if self._pace.at_once else None)
                 for dissector in parts.dissectors:
                     self._events.extend(dissector.rows(segment))
             if (due := parts.flows.tick_due) is not None:
@@ -292,6 +294,11 @@ class Pipeline:
             self._events.append(event)
             if len(self._events) >= MANY_EVENTS:
                 self._hand_over(None)
+
+    def _now(self, events: Iterable[Event]) -> None:
+        """Events that do not wait for their batch's end."""
+        self._events.extend(events)
+        self._hand_over(None)
 
     def _hand_over(self, batch: Batch | None) -> None:
         events, self._events = self._events, []

@@ -24,13 +24,21 @@ from lippycat_core.stream_claims import StreamClaims
 FURTHEST = 1 << 30
 """No sender may be further ahead than the largest window (RFC 7323, section 2.3)."""
 
+HEADS_SHARE = 16
+"""One part in so many of the bytes that may be held is for undecided beginnings; a fixed share, so that out-of-order pages
+cannot keep a connection from being recognised."""
+
+RECORD_BYTES = 40
+"""What the number of a kept record is counted as: beginnings may come in segments of one byte."""
+
 CONNECTION_IDLE_NS = 3600 * 1_000_000_000
 """Silence after which a connection is forgotten; SIP connections idle between registrations."""
 
 
 class TcpReassembly:
     """Gives the runs of claimed connections. Bounds: `max_connections`, `max_pages` of 4 KiB a direction that wait for a
-    missing segment, `max_bytes` of such pages in all; what is given up is counted in `evicted()`."""
+    missing segment, `max_bytes` of such pages and of undecided beginnings in all, never exceeded (`held_bytes`,
+    `peak_bytes`); what is given up is counted in `evicted()`."""
 
     kernels: ClassVar[tuple[Kernel, ...]] = (k.scan,)
 
@@ -40,7 +48,7 @@ class TcpReassembly:
         dissectors: Sequence[BulkDissector],
         *,
         max_connections: int = 1 << 16,
-        max_bytes: int = 100 << 20,
+        max_bytes: int = 50 << 20,
         max_pages: int = 100,
         timeout_ns: int = 300 * 1_000_000_000,
         idle_ns: int = CONNECTION_IDLE_NS,
@@ -49,13 +57,18 @@ class TcpReassembly:
         self._claims = StreamClaims(flows, dissectors)
         self._max_connections = max_connections
         self._max_pages = max_pages
-        self._max_total = max(1, max_bytes // PAGE)
+        self._most_head_bytes = max_bytes // HEADS_SHARE
+        self._most_page_bytes = max_bytes - self._most_head_bytes
         self._timeout_ns = timeout_ns
         self._idle_ns = idle_ns
         self._streams: dict[int, Stream] = {}
         self._connections: OrderedDict[Connection, None] = OrderedDict()  # longest silent first
         self._waiting: dict[Stream, None] = {}  # directions with a hole, oldest hole first
+        self._heads: dict[Stream, None] = {}  # directions whose beginning is kept, oldest first
         self._pages = 0
+        self._head_bytes = 0
+        self.peak_bytes = 0
+        """The most bytes that were ever held."""
         self._overdue: dict[Stream, None] = {}
         self._over: list[Run] = []  # ends of connections that closed between two segments
         self._given_up: Counter[str] = Counter()
@@ -113,8 +126,14 @@ class TcpReassembly:
             self._flush(stream, batch.rows - 1)
         return runs
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes held now: out-of-order pages, and beginnings that nobody has claimed yet."""
+        return self._pages * PAGE + self._head_bytes
+
     def evicted(self) -> Mapping[str, int]:
-        """What was given up at a bound: connections; holes, by the bound that was hit; segments out of any window."""
+        """What was given up at a bound: connections; holes and undecided beginnings, by the bound that was hit; segments out
+        of any window."""
         return dict(self._given_up)
 
     @property
@@ -123,14 +142,9 @@ class TcpReassembly:
         return len(self._connections)
 
     @property
-    def bytes_held(self) -> int:
-        """Bytes of pages that wait for a missing segment."""
-        return self._pages * PAGE
-
-    @property
     def bytes_limit(self) -> int:
-        """The most that `bytes_held` can be."""
-        return self._max_total * PAGE
+        """The most that `held_bytes` can be."""
+        return self._most_page_bytes + self._most_head_bytes
 
     # -- rows ------------------------------------------------------------------------------------------------------------
 
@@ -191,31 +205,74 @@ class TcpReassembly:
             return  # a retransmission or keep-alive
         if start - order.next > FURTHEST:
             self._given_up["tcp_out_of_window"] += 1
-        elif start <= order.next and (not order.pieces or end <= order.pieces[0].start):
-            cut = min(order.next - start, captured)
-            missing = end - order.next - (captured - cut)
-            order.next = end
-            if order.pieces:  # progress: the hole behind is as good as new
-                self._no_wait(stream)
-                self._wait(stream, rows.now_ns[row])
-            self._give(stream, row, off + cut, captured - cut, 1, (self._batch.first_record + row,))
-            self._lose(stream, row, missing)
-            self._drain(stream, row)
+            return
+        segments = 1
+        while start > order.next or (order.pieces and end > order.pieces[0].start):
+            data = bytes(self._batch.mem[off : off + captured])
+            piece = Piece(start, end, data, segments, self._batch.first_record + row)
+            if not (why := self._no_room(order, piece)):
+                self._hold(stream, order, piece, row)
+                return
+            if start <= order.next:  # what lies in front of the first piece has its turn
+                self._in_order(stream, order, start, order.pieces[0].start, off, captured, segments, row)
+                segments = 0
+                if self._streams.get(stream.slot) is not stream:
+                    return
+            elif not self._make_room(stream, order, start, row, why):
+                return
+            if end <= order.next:
+                return
+        self._in_order(stream, order, start, end, off, captured, segments, row)
+
+    def _in_order(
+        self, stream: Stream, order: SequenceSpace, start: int, end: int, off: int, captured: int, segments: int, row: int
+    ) -> None:
+        """Give bytes up to `end`, at most the begin of the first piece, of a segment that begins at or before the next byte."""
+        cut = min(order.next - start, captured)
+        there = max(min(captured, end - start) - cut, 0)
+        missing = end - order.next - there
+        order.next = end
+        if order.pieces:  # progress: the hole behind is as good as new
+            self._no_wait(stream)
+            self._wait(stream, self._rows.now_ns[row])
+        self._give(stream, row, off + cut, there, segments, (self._batch.first_record + row,))
+        self._lose(stream, row, missing)
+        self._drain(stream, row)
+
+    def _hold(self, stream: Stream, order: SequenceSpace, piece: Piece, row: int) -> None:
+        """Keep a piece until its turn comes; there is room for it."""
+        before = order.pages
+        order.hold(piece)
+        self.kept.append(piece.record)
+        self._pages += order.pages - before
+        self.peak_bytes = max(self.peak_bytes, self.held_bytes)
+        self._wait(stream, self._rows.now_ns[row])
+        self._drain(stream, row)
+        peer = self._flows.peer(stream.slot)
+        if peer >= 0:
+            self._skip_acknowledged(stream, self._flows.cells[peer * f.WIDTH + f.TCP_ACK], row)
+
+    def _no_room(self, order: SequenceSpace, piece: Piece) -> str:
+        """The bound that holding a piece would break; empty where there is none."""
+        most = piece.pages + len(order.pieces)  # each piece that is there already may cut it once
+        if order.pages + most <= self._max_pages and (self._pages + most) * PAGE <= self._most_page_bytes:
+            return ""
+        cost = order.cost(piece)
+        if cost > self._max_pages:
+            return "tcp_stream_pages"
+        return "tcp_bytes" if (self._pages - order.pages + cost) * PAGE > self._most_page_bytes else ""
+
+    def _make_room(self, stream: Stream, order: SequenceSpace, start: int, row: int, why: str) -> bool:
+        """Give up a hole for what begins at `start` of a direction: its own, else the oldest. False where nothing is kept of
+        that direction any more."""
+        victim = stream if why == "tcp_stream_pages" else next(iter(self._waiting), stream)
+        if victim is stream and (not order.pieces or start < order.pieces[0].start):
+            self._given_up[why] += 1
+            stream.gap += start - order.next
+            order.next = start
         else:
-            before = order.pages
-            record = self._batch.first_record + row
-            order.hold(Piece(start, end, bytes(self._batch.mem[off : off + captured]), 1, record))
-            self.kept.append(record)
-            self._pages += order.pages - before
-            self._wait(stream, rows.now_ns[row])
-            self._drain(stream, row)
-            peer = self._flows.peer(stream.slot)
-            if peer >= 0:
-                self._skip_acknowledged(stream, self._flows.cells[peer * f.WIDTH + f.TCP_ACK], row)
-            while order.pages > self._max_pages:
-                self._give_up(stream, row, "tcp_stream_pages")
-            while self._pages > self._max_total and self._waiting:
-                self._give_up(next(iter(self._waiting)), row, "tcp_bytes")
+            self._give_up(victim, row, why)
+        return self._streams.get(stream.slot) is stream
 
     def _acknowledge(self, slot: int, ack: int, row: int) -> None:
         """A direction has acknowledged: bytes of the other one that the capture lost will not come again."""
@@ -276,6 +333,32 @@ class TcpReassembly:
             stream.gap += stream.order.skip()
             self._drain(stream, row)
 
+    def _keep_head(self, stream: Stream, head: memoryview, segments: int, records: Sequence[int]) -> None:
+        """Keep a direction's beginning, at the cost of the oldest where there is no room. What follows one that was let go is
+        looked at as a beginning."""
+        cost = len(head) + RECORD_BYTES * len(records)
+        while self._head_bytes + cost > self._most_head_bytes:
+            self._given_up["tcp_heads"] += 1
+            if not self._heads:
+                return
+            self._take_head(next(iter(self._heads)))
+        stream.head += head
+        stream.head_segments = segments
+        stream.head_records += records
+        self._heads[stream] = None
+        self._head_bytes += cost
+        self.peak_bytes = max(self.peak_bytes, self.held_bytes)
+
+    def _take_head(self, stream: Stream) -> bytes:
+        """What is kept of a direction's beginning, kept no more."""
+        head = bytes(stream.head)
+        self._heads.pop(stream, None)
+        self._head_bytes -= len(head) + RECORD_BYTES * len(stream.head_records)
+        stream.head.clear()
+        stream.head_records.clear()
+        stream.head_segments = 0
+        return head
+
     def _flush(self, stream: Stream, row: int) -> None:
         """Give all that is held, giving up on every hole."""
         while stream.order is not None and stream.order.pieces:
@@ -318,27 +401,22 @@ class TcpReassembly:
 
     def _decide(self, stream: Stream, row: int, off: int, length: int, segments: int, records: Sequence[int]) -> None:
         if stream.gap:
-            stream.head.clear()
-            stream.head_records.clear()
-            stream.head_segments = stream.gap = 0
+            self._take_head(stream)
+            stream.gap = 0
         batch = self._batch
         if stream.head:
-            off = batch.append(stream.head + batch.mem[off : off + length])
-            length += len(stream.head)
             segments += stream.head_segments
             records = (*stream.head_records, *records)
-            stream.head.clear()
-            stream.head_records.clear()
-            stream.head_segments = 0
-        head = batch.mem[off : off + length]
-        answer = self._claims.ask(stream.slot, head) if length else False
+            head = self._take_head(stream)
+            off = batch.append(head + batch.mem[off : off + length])
+            length += len(head)
+        shown = batch.mem[off : off + length]
+        answer = self._claims.ask(stream.slot, shown) if length else False
         if isinstance(answer, tuple):
             self._claim(stream, *answer, row)
             self._give(stream, row, off, length, segments, records)
         elif answer:
-            stream.head += head
-            stream.head_segments = segments
-            stream.head_records += records
+            self._keep_head(stream, shown, segments, records)
             self.kept.append(batch.first_record + row)
         elif self._claims.in_vain(stream.slot):
             self._drop(stream, f.T_REFUSED)
@@ -351,9 +429,8 @@ class TcpReassembly:
         connection.ends = [(src, dst), (dst, src)] if stream.side == 0 else [(dst, src), (src, dst)]
         other = connection.streams[1 - stream.side]
         if other is not None and other.head:
-            data, segments, records = bytes(other.head), other.head_segments, tuple(other.head_records)
-            other.head.clear()
-            other.head_records.clear()
+            segments, records = other.head_segments, tuple(other.head_records)
+            data = self._take_head(other)
             self._give(other, row, self._batch.append(data), len(data), segments, records)
         peer = self._flows.peer(stream.slot) * f.WIDTH
         if peer >= 0 and self._flows.cells[peer + f.TCP_STATE] == f.T_REFUSED:
@@ -430,6 +507,7 @@ class TcpReassembly:
     def _drop(self, stream: Stream, state: int) -> None:
         """Keep nothing of a direction any more."""
         self._no_wait(stream)
+        self._take_head(stream)
         self._streams.pop(stream.slot, None)
         self._flows.cells[stream.slot * f.WIDTH + f.TCP_STATE] = state
         if stream.order is not None:

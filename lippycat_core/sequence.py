@@ -48,6 +48,13 @@ class SequenceSpace:
         """The position of a sequence number, at most 2**31 away from `next`."""
         return self.next + ahead(seq, self.next & MASK)
 
+    def cost(self, piece: Piece) -> int:
+        """Pages that all pieces would take with this one."""
+        trial = SequenceSpace(self.next)
+        trial.pieces, trial.pages = list(self.pieces), self.pages
+        trial.hold(piece)
+        return trial.pages
+
     def hold(self, piece: Piece) -> None:
         """Keep what of a piece is new: bytes before `next` and bytes that are held already are dropped (first copy wins)."""
         start, segments = max(piece.start, self.next), piece.segments

@@ -22,6 +22,7 @@ from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
 from lippycat_core.cli.watching import watched
+from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
 from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
@@ -36,6 +37,7 @@ from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sessions import Sessions
+from lippycat_core.streambuffers import StreamBuffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,25 @@ class Setup:
             self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
         return self._matching.backend
 
+    def stream_buffers(self) -> StreamBuffers:
+        """What TCP streams of this run lie in while they wait for a whole message: the driver and the bounds that the
+        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly the
+        other: so neither starves the other, and what is given up does not depend on where a batch ends."""
+        settings = self.settings
+        provider = self.host.choose("buffer")
+        if provider is None:
+            raise DriverUnfit("no buffer driver fits here; `lc plugins buffer` says why")
+        limit = settings["tcp.memory_limit"]
+        return StreamBuffers(
+            provider.open(),
+            max_buffers=settings["tcp.max_buffers"],
+            max_bytes=limit - limit // 2,
+            max_age_ns=settings["tcp.buffer_max_age"],
+            cleanup_ns=settings["tcp.cleanup_interval"],
+            pool_size=settings["tcp.buffer_pool_size"],
+            shrink=settings["tcp.memory_optimization"],
+        )
+
     def _tell(self, message: str) -> None:
         """One line on standard error, in the place of the progress line."""
         if self._line is not None:
@@ -137,8 +158,9 @@ class Setup:
                 flows,
                 bulk,
                 max_connections=settings["limits.tcp_connections"],
-                max_bytes=settings["limits.tcp_bytes"],
-                timeout_ns=settings["limits.tcp_timeout"],
+                max_bytes=settings["tcp.memory_limit"] // 2,
+                max_pages=settings["tcp.assembler_max_pages"],
+                timeout_ns=settings["tcp.stream_timeout"],
             ),
             capture_filter,
             self.host.hooks.for_run(info),
@@ -156,7 +178,8 @@ class Setup:
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
-            pace = Pace(settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit, now, progress)
+            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
                 with watched(pipeline, pace, info, self.host, self._tell, self._matching):

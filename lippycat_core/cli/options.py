@@ -72,6 +72,28 @@ class Match(NamedTuple):
         }
 
 
+class Tcp(NamedTuple):
+    """What TCP streams may hold and for how long; None leaves the setting to environment, file, profile and default."""
+
+    performance_mode: str | None
+    batch_size: int | None
+    max_buffers: int | None
+    buffer_strategy: str | None
+    memory_limit: str | None
+    buffer_max_age: str | None
+    cleanup_interval: str | None
+    memory_optimization: bool | None
+    auto_tuning: bool | None
+    stream_timeout: str | None
+    assembler_max_pages: int | None
+    buffer_pool_size: int | None
+    latency_optimization: bool | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {f"tcp.{name}": value for name, value in self._asdict().items()}
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -165,6 +187,71 @@ def match_options(
 ) -> Match:
     """Options that say who looks for patterns."""
     return Match(gpu_backend, gpu_batch_size, gpu_max_memory, gpu_device)
+
+
+def tcp_options(
+    tcp_performance_mode: Annotated[
+        str | None,
+        typer.Option(
+            "-M",
+            "--tcp-performance-mode",
+            metavar="PROFILE",
+            help="How TCP streams are kept: minimal, balanced, high_performance or low_latency; the options below go first.",
+        ),
+    ] = None,
+    tcp_batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Messages over TCP that are looked at together; results do not depend on it.")
+    ] = None,
+    max_tcp_buffers: Annotated[int | None, typer.Option(metavar="N", help="TCP streams that have a buffer at once.")] = None,
+    tcp_buffer_strategy: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What a stream's bytes lie in: fixed, adaptive, ring; `lc plugins buffer` lists more."),
+    ] = None,
+    tcp_memory_limit: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes that all TCP streams together may hold: 25MB, 2GiB.")
+    ] = None,
+    tcp_buffer_max_age: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="A stream buffer untouched for so long is released: 300s, 2m.")
+    ] = None,
+    tcp_cleanup_interval: Annotated[str | None, typer.Option(metavar="DURATION", help="How often ages are looked at.")] = None,
+    memory_optimization: Annotated[
+        bool | None,
+        typer.Option("--memory-optimization/--no-memory-optimization", help="Buffers give memory back after each message."),
+    ] = None,
+    enable_auto_tuning: Annotated[
+        bool | None,
+        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let the batch size follow how many messages come."),
+    ] = None,
+    tcp_stream_timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="How long a stream waits for a missing segment: 300s, 2m.")
+    ] = None,
+    tcp_assembler_max_pages: Annotated[
+        int | None, typer.Option(metavar="N", help="Pages of 4 KiB out of order that one stream may hold.")
+    ] = None,
+    tcp_buffer_pool_size: Annotated[int | None, typer.Option(metavar="N", help="Released buffers kept for reuse.")] = None,
+    tcp_latency_optimization: Annotated[
+        bool | None,
+        typer.Option(
+            "--tcp-latency-optimization/--no-tcp-latency-optimization", help="Write each message's records at once, not by batch."
+        ),
+    ] = None,
+) -> Tcp:
+    """Options that say how TCP streams are kept."""
+    return Tcp(
+        tcp_performance_mode,
+        tcp_batch_size,
+        max_tcp_buffers,
+        tcp_buffer_strategy,
+        tcp_memory_limit,
+        tcp_buffer_max_age,
+        tcp_cleanup_interval,
+        memory_optimization,
+        enable_auto_tuning,
+        tcp_stream_timeout,
+        tcp_assembler_max_pages,
+        tcp_buffer_pool_size,
+        tcp_latency_optimization,
+    )
 
 
 def output_options(

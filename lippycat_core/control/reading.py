@@ -43,7 +43,7 @@ class Reading:
     def tcp_fill(self) -> float:
         """Share of the TCP buffers' memory that is in use."""
         tcp = self._pipeline.parts.tcp
-        return tcp.bytes_held / tcp.bytes_limit
+        return tcp.held_bytes / tcp.bytes_limit
 
     def queue_fill(self) -> float:
         """Share of the queue that was full when the worker took its last batch."""
@@ -81,7 +81,7 @@ class Reading:
             "lippycat_packets_filtered_total": cast(int, accounting["filtered"]),
             "lippycat_bytes_total": pipeline.wire_bytes,
             "lippycat_flows_limit": self._limits.flows,
-            "lippycat_tcp_buffer_bytes": parts.tcp.bytes_held,
+            "lippycat_tcp_buffer_bytes": parts.tcp.held_bytes,
             "lippycat_tcp_buffer_limit_bytes": parts.tcp.bytes_limit,
             "lippycat_fragment_buffer_bytes": parts.fragments.bytes_held,
             "lippycat_fragment_buffer_limit_bytes": self._limits.fragment_bytes,

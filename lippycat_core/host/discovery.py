@@ -26,6 +26,9 @@ WORTH_IT = 0.8
 OFF = ("pure", "off")
 """Names that choose no compiler: the kernels themselves run."""
 
+WISHES = {"buffer": "tcp.buffer_strategy"}
+"""Settings that name a driver and are not called like its kind."""
+
 ALIASES = {"match": {"cpu-simd": "simd", "disabled": "pure"}}
 """What drivers may be called too, by kind."""
 
@@ -150,10 +153,11 @@ class Host:
     def _wish(self, kind: str, forced: str | None) -> tuple[str | None, str]:
         if forced is not None and forced != AUTO:
             return canonical(kind, forced), ""
-        if forced is None and self.settings.knows(kind):
-            name = str(self.settings[kind])
+        key = WISHES.get(kind, kind)
+        if forced is None and self.settings.knows(key):
+            name = str(self.settings[key])
             if name != AUTO:
-                return canonical(kind, name), f" ({self.settings.origin(kind)})"
+                return canonical(kind, name), f" ({self.settings.origin(key)})"
         return None, ""
 
     def _named(self, kind: str, name: str, origin: str) -> Candidate:

@@ -21,7 +21,13 @@ PLACES = (".config/lippycat/config.yaml", ".config/lippycat.yaml", ".lippycat.ya
 
 LARGEST_FILE = 1 << 20
 
-OTHER_OPTIONS = {"match": "gpu-backend", "control.socket": "control"}
+OTHER_OPTIONS = {
+    "match": "gpu-backend",
+    "control.socket": "control",
+    "tcp.max_buffers": "max-tcp-buffers",
+    "tcp.memory_optimization": "memory-optimization",
+    "tcp.auto_tuning": "enable-auto-tuning",
+}
 """Settings whose option is not called like their key."""
 
 

@@ -1,8 +1,8 @@
 """Settings: which there are, what they may be, and where each value came from.
 
-The command line wins over the environment, that over the configuration file, that over the default. A plugin adds a section
-of its own with a dataclass that an entry point of `lippycat.settings` names: defaults from
-its fields, ranges and units from their metadata (`low`, `high`, `unit`: "duration" or "size").
+The command line wins over the environment, that over the configuration file, that over the TCP profile (`profiles.py`), that
+over the default. A plugin adds a section of its own with a dataclass that an entry point of `lippycat.settings` names:
+defaults from its fields, ranges and units from their metadata (`low`, `high`, `unit`: "duration" or "size").
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core.core_schema import ValidationInfo
 
 from lippycat_core.errors import SettingError
-from lippycat_core.host import units
+from lippycat_core.host import profiles, units
 from lippycat_core.host.installed import SETTINGS, Entry, Installed
 from lippycat_core.host.layers import Raw, find_file, from_environment, from_file, from_flags
 
@@ -41,8 +41,16 @@ _SHOW: dict[str, Callable[[int], str]] = {"duration": units.show_duration, "size
 
 
 def setting(default: Any, low: int | None = None, high: int | None = None, *, unit: str = "") -> Any:
-    """A field with its default, range (both ends allowed) and unit: "duration" (kept in ns), "size" (in bytes) or none."""
+    """A field with its default, range (both ends allowed) and unit: "duration" (kept in ns), "size" (in bytes), or what a
+    number counts ("packets"; only shown)."""
     return Field(default, ge=low, le=high, json_schema_extra={"low": low, "high": high, "unit": unit})
+
+
+def _profiled(name: str, low: int | None = None, high: int | None = None, *, unit: str = "") -> Any:
+    """A field of `Tcp` that the profiles fill; its default is what the default profile says."""
+    default = profiles.balanced(f"tcp.{name}")
+    reader = _READERS.get(unit)
+    return setting(default if reader is None else reader(default), low, high, unit=unit)
 
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
@@ -67,25 +75,41 @@ class Section(BaseModel):
 class Batch(Section):
     """Size of the batches in which packets travel; results never depend on it."""
 
-    packets: int = setting(4096, 1, 65_536)
+    packets: int = setting(4096, 1, 65_536, unit="packets")
     bytes: int = setting(512 * 1024, 258 * 1024, 64 << 20, unit="size")
 
 
 class Limits(Section):
     """How much the core's tables hold before the oldest entries go, which is counted, and how long an entry may wait."""
 
-    flows: int = setting(1 << 20, 2, 1 << 24)
+    flows: int = setting(1 << 20, 2, 1 << 24, unit="flows")
     fragment_bytes: int = setting(8 << 20, 64 * 1024, 1 << 30, unit="size")
     fragment_timeout: int = setting(30 * SECOND_NS, SECOND_NS, 3600 * SECOND_NS, unit="duration")
-    tcp_connections: int = setting(1 << 16, 1, 1 << 22)
-    tcp_bytes: int = setting(100 << 20, 64 * 1024, 8 << 30, unit="size")
-    tcp_timeout: int = setting(300 * SECOND_NS, SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+    tcp_connections: int = setting(1 << 16, 1, 1 << 22, unit="connections")
+
+
+class Tcp(Section):
+    """What TCP streams may hold and for how long: all of it filled by a performance profile, each value replaceable."""
+
+    performance_mode: str = setting(profiles.DEFAULT)
+    batch_size: int = _profiled("batch_size", 1, 512, unit="messages")
+    max_buffers: int = _profiled("max_buffers", 1, 1 << 24, unit="streams")
+    buffer_strategy: str = _profiled("buffer_strategy")
+    memory_limit: int = _profiled("memory_limit", 64 * 1024, 8 << 30, unit="size")
+    buffer_max_age: int = _profiled("buffer_max_age", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+    cleanup_interval: int = _profiled("cleanup_interval", SECOND_NS, 3600 * SECOND_NS, unit="duration")
+    memory_optimization: bool = _profiled("memory_optimization")
+    auto_tuning: bool = _profiled("auto_tuning")
+    stream_timeout: int = _profiled("stream_timeout", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+    assembler_max_pages: int = _profiled("assembler_max_pages", 1, 1 << 20, unit="pages of 4KiB")
+    buffer_pool_size: int = _profiled("buffer_pool_size", 0, 1 << 24, unit="buffers")
+    latency_optimization: bool = _profiled("latency_optimization")
 
 
 class Gpu(Section):
     """What a match backend may use of its device; backends without one pass over it."""
 
-    batch_size: int = setting(1024, 1, 1 << 20)
+    batch_size: int = setting(1024, 1, 1 << 20, unit="spans")
     max_memory: int = setting(0, 0, unit="size")
     device: str = setting("")
 
@@ -123,6 +147,7 @@ class Core(Section):
     cache_dir: str = setting("")
     batch: Batch = Batch()
     limits: Limits = Limits()
+    tcp: Tcp = Tcp()
     gpu: Gpu = Gpu()
     capture: Capture = Capture()
     control: Control = Control()
@@ -149,6 +174,7 @@ class Settings:
 
     def __init__(self, model: Section, origins: Mapping[str, str], declared: Mapping[str, type]) -> None:
         self._values = dict(_flat(model))
+        self._units = {key: _extra(_field(type(model), key.split(".")))["unit"] for key in self._values}
         self._origins = dict(origins)
         self._declared = dict(declared)
         self._model = type(model)
@@ -166,8 +192,14 @@ class Settings:
         """Whether there is such a setting."""
         return key in self._values
 
+    def unit(self, key: str) -> str:
+        """What a value is in: `duration` (nanoseconds), `size` (bytes), what it counts, or nothing."""
+        self[key]
+        return str(self._units[key])
+
     def origin(self, key: str) -> str:
-        """Where a value came from: `option --threads`, `environment LIPPYCAT_THREADS`, `file PATH` or `default`."""
+        """Where a value came from: `option --threads`, `environment LIPPYCAT_THREADS`, `file PATH`, `profile NAME` or
+        `default`."""
         self[key]
         return self._origins.get(key, "default")
 
@@ -178,11 +210,6 @@ class Settings:
         if show is not None:
             return show(value)
         return ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
-
-    def unit(self, key: str) -> str:
-        """`duration`, `size` or nothing."""
-        self[key]
-        return str(_extra(_field(self._model, key.split(".")))["unit"])
 
     def section(self, name: str, declared: type[S]) -> S:
         """A plugin's settings as the dataclass that it declared; its defaults where the section is not installed."""
@@ -213,9 +240,13 @@ def load_settings(
         on_problem(f"{problem}; it is left out")
     model = create_model("All", __base__=Core, **cast(Any, _with_sections(declared)))
     file = Path(config).expanduser() if config else find_file(_home() if home is None else home)
-    raw = from_file(file) if file else {}
-    raw |= from_environment(os.environ if environ is None else environ)
-    raw |= from_flags(flags or {}, declared)
+    raw: dict[str, Raw] = {}
+    for layer in (
+        from_file(file) if file else {},
+        from_environment(os.environ if environ is None else environ),
+        from_flags(flags or {}, declared),
+    ):
+        raw |= profiles.renamed(layer)
     known = [key for key, _ in _flat(model())]
     for key, written in raw.items():
         section = key.partition(".")[0]
@@ -223,6 +254,11 @@ def load_settings(
             raise SettingError(f"{key}: {left_out[section]} ({written.origin})")
         if key not in known:
             raise SettingError(f"{_unknown(key, known)} ({written.origin})")
+    mode = raw.get(profiles.MODE)
+    name = profiles.profile(mode)
+    raw = {**profiles.layer(name), **raw}
+    if mode is not None:
+        raw[profiles.MODE] = Raw(name, mode.origin)
     try:
         checked = model.model_validate(_nested(raw))
     except ValidationError as error:
@@ -298,6 +334,9 @@ def _unknown(key: str, known: typing.Iterable[str]) -> str:
     below = [name for name in keys if name.startswith(key + ".")]
     if below:
         return f"{key}: a section; set {', '.join(below)}"
+    spelt = difflib.get_close_matches(key, profiles.SPELLINGS, 1, 0.8)
+    if spelt:
+        return f"{key}: no such setting; did you mean {spelt[0]}?"
     near = difflib.get_close_matches(key, keys, 1, 0.5) or difflib.get_close_matches(key, {k.split(".")[-1] for k in keys}, 1)
     full = next((name for name in keys if near and (name == near[0] or name.endswith("." + near[0]))), None)
     return f"{key}: no such setting; " + (f"did you mean {full}?" if full else f"there are {', '.join(keys)}")

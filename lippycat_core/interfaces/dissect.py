@@ -7,7 +7,7 @@ kernel and gets whole segments of a batch at once. An entry point names a class 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -106,6 +106,7 @@ class Segment:
     end: int
     runs: Sequence[Run]
     kept: Sequence[int] = ()
+    hand_over: Callable[[Iterable[Event]], None] | None = None  # where set: takes events at once, instead of at the end
 
 
 @runtime_checkable

@@ -34,7 +34,7 @@ def lc(lc_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Lc:
     ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), **(env or {})}
         command = [str(lc_path), *map(str, args)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment, stdin=stdin)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=environment, stdin=stdin)
 
     return run
 

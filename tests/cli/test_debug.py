@@ -163,7 +163,7 @@ def test_every_topic_has_a_text_and_an_object(start: Callable[..., Fed], debug: 
         "summary": r"captured|batches +\d",
         "metrics": r'lippycat_packets_undecodable_total\{reason="bad_header"\} +0\n',
         "streams": r"calls +\d+ ",
-        "buffers": r"TCP segments +0 bytes of 100\.0 MiB",
+        "buffers": r"TCP segments +0 bytes of 50\.0 MiB",
         "alerts": r"no alerts",
         "config": r"voip\.sip_user +alice +option --sip-user\n",
         "stacks": r"thread MainThread:\n  .*\n",

@@ -83,7 +83,7 @@ def test_the_tutorials_dissector_is_the_examples() -> None:
 def test_the_tutorials_match_backend_passes_the_kit(tmp_path: Path) -> None:
     """The backend printed in the tutorial and its test are written down as the text says, and run (a small part of the suite)."""
     text = (ROOT / "docs" / "writing-plugins.md").read_text()
-    section = text[text.index("## A match backend") : text.index("## Hooks and commands")]
+    section = text[text.index("## A match backend") : text.index("## A buffer for TCP streams")]
     backend, test = re.findall(r"```python\n(.*?)```", section, re.S)
     (tmp_path / "lippycat_find.py").write_text(backend)
     (tmp_path / "test_find.py").write_text(test)
@@ -91,6 +91,18 @@ def test_the_tutorials_match_backend_passes_the_kit(tmp_path: Path) -> None:
     done = subprocess.run([*run, "test_find.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\d\d+ passed", done.stdout)
+
+
+def test_the_tutorials_buffer_passes_the_kit(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "writing-plugins.md").read_text()
+    section = text[text.index("## A buffer for TCP streams") : text.index("## Hooks and commands")]
+    buffer, test = re.findall(r"```python\n(.*?)```", section, re.S)
+    (tmp_path / "lippycat_pieces.py").write_text(buffer)
+    (tmp_path / "test_pieces.py").write_text(test)
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_pieces.py"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "5 passed" in done.stdout
 
 
 def test_every_record_field_is_documented() -> None:

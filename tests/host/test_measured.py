@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,10 +119,20 @@ def test_auto_takes_what_is_faster_at_the_batch_size_that_is_set(install: Instal
     why = "measured faster than gpu, 60 against 800 ns with 64 spans at once"
     assert order(gpu__batch_size=64) == (["cpu", "gpu"], why)
     assert order(gpu__batch_size=64, match="gpu") == (["gpu", "cpu"], "")
-    assert order(gpu__batch_size=64, match="cpu") == (["cpu"], "")
+    assert order(gpu__batch_size=64, match="cpu") == (["cpu", "gpu"], "")
     assert order(gpu__batch_size=64, gpu__device="1") == (["gpu", "cpu"], "")  # that one was not measured
     (chosen,) = [info for info in host({"gpu.batch_size": 64}).catalogue() if (info.kind, info.state) == ("match", "chosen")]
     assert (chosen.name, chosen.reason) == ("cpu", why)
+
+
+def test_a_difference_that_is_noise_changes_nothing(install: Install, host: MakeHost, file: Path) -> None:
+    install("acme", {"lippycat.match": {"gpu": "acme_cards:Gpu", "cpu": "acme_cards:Cpu"}}, acme_cards=PROVIDERS)
+    for share, first in ((0.85, "gpu"), (0.75, "cpu")):
+        ns = {work: {rows: one * share for rows, one in curve.items()} for work, curve in GPU.ns.items()}
+        measured.write(file, [GPU, replace(CPU, ns=ns)])
+        chosen = host({"gpu.batch_size": 64}).choose("match")
+        assert chosen is not None
+        assert chosen.name == first
 
 
 def test_another_version_is_another_driver(install: Install, host: MakeHost, file: Path) -> None:

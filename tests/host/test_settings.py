@@ -55,10 +55,11 @@ def test_defaults_of_limits_are_those_of_the_tables(load: Load) -> None:
         (FragmentTable, "max_bytes", "fragment_bytes"),
         (FragmentTable, "timeout_ns", "fragment_timeout"),
         (TcpReassembly, "max_connections", "tcp_connections"),
-        (TcpReassembly, "max_bytes", "tcp_bytes"),
-        (TcpReassembly, "timeout_ns", "tcp_timeout"),
     ):
         assert settings[f"limits.{key}"] == inspect.signature(table).parameters[parameter].default, key
+    of_tcp = {name: parameter.default for name, parameter in inspect.signature(TcpReassembly).parameters.items()}
+    assert of_tcp["max_bytes"] == settings["tcp.memory_limit"] // 2
+    assert (of_tcp["max_pages"], of_tcp["timeout_ns"]) == (settings["tcp.assembler_max_pages"], settings["tcp.stream_timeout"])
 
 
 def test_the_nearer_layer_wins_and_each_value_knows_its_origin(load: Load, tmp_path: Path) -> None:

@@ -11,15 +11,17 @@ from lippycat_core.cli.options import (
     Match,
     Output,
     Run,
+    Tcp,
     input_options,
     match_options,
     output_options,
     run_options,
+    tcp_options,
     with_options,
 )
 
 
-@with_options(source=input_options, run=run_options, output=output_options, match=match_options)
+@with_options(source=input_options, run=run_options, output=output_options, match=match_options, tcp=tcp_options)
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
     sip_user: Annotated[
@@ -79,6 +81,7 @@ def voip(
     run: Run,
     output: Output,
     match: Match,
+    tcp: Tcp,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
     from lippycat_voip.session import analyse
@@ -88,6 +91,7 @@ def voip(
         run,
         output,
         match,
+        tcp,
         filters={
             "sip_user": sip_user,
             "sip_user_file": sip_user_file,

@@ -23,6 +23,8 @@ from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.streambuffers import StreamBuffers
+from lippycat_voip.batching import BatchSize
 from lippycat_voip.callbuffer import Bounds, CallBuffer, Owner
 from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
@@ -63,6 +65,9 @@ class VoipOptions:
     max_calls: int = 100_000
     max_streams: int = 200_000
     match: MatchBackend | None = None  # what compares texts for filters; the core's own where none is given
+    buffers: StreamBuffers | None = None  # what messages over TCP wait in
+    batch_size: int = CHUNK  # messages over TCP that are looked at together
+    tune_batches: bool = False  # let that follow how many there are
     packets: bool = False  # follow the packets of calls, for `VoipDissector.packets`
     bounds: Bounds = field(default_factory=Bounds)  # of what waits until a filter has decided
 
@@ -116,7 +121,8 @@ class VoipDissector:
         if self._follower is not None:
             self._follower.ask(filtering=self._dialogs.filtering, listing=options.rtp_heuristic)
         self._descriptions = Descriptions()
-        self._framer = Framer()
+        self._framer = Framer(buffers=options.buffers)
+        self._batch = BatchSize(options.batch_size, CHUNK, tuned=options.tune_batches)
         self._base = 0
         self._table: I32 = np.zeros(CHUNK * M_WIDTH, np.int32)
         self._who: I64 = np.zeros(CHUNK * 2 * END_WIDTH, np.int64)
@@ -204,9 +210,9 @@ class VoipDissector:
         if follower is not None:
             follower.load(segment, self._base)
         if segment.runs:
-            self._mixed(batch, count, segment.runs)
+            self._mixed(segment, count)
         elif count:
-            self._signalling(batch, self._spans, count, {})
+            self._signalling(segment, self._spans, count, {})
         if follower is not None:
             follower.rest()
         self._streams.advance()
@@ -214,12 +220,13 @@ class VoipDissector:
             follower.finish_segment()
         return self._dialogs.take_events()
 
-    def _mixed(self, batch: Batch, count: int, runs: Sequence[Run]) -> None:
+    def _mixed(self, segment: Segment, count: int) -> None:
         """Messages of datagrams and of streams, in the order of the rows that completed them."""
+        batch = segment.batch
         framed: list[int] = []
         owners: list[Run] = []
         carriers: list[Sequence[Owner]] = []  # packets behind each message, where they are followed
-        for run in runs:
+        for run in segment.runs:
             if run.connection.owner is self:
                 self._framer.feed(batch, run, framed)
                 completed = len(framed) // SP_WIDTH - len(owners)
@@ -232,23 +239,26 @@ class VoipDissector:
         order = np.argsort(both[:, SP_ROW], kind="stable")
         streams = {at: owners[which - count] for at, which in enumerate(order.tolist()) if which >= count}
         behind = {at: carriers[which - count] for at, which in enumerate(order.tolist()) if carriers and which >= count}
-        self._signalling(batch, np.ascontiguousarray(both[order]).reshape(-1), len(order), streams, behind)
+        self._signalling(segment, np.ascontiguousarray(both[order]).reshape(-1), len(order), streams, behind)
+        if owners:
+            self._batch.note(len(owners))
 
     def _signalling(
         self,
-        batch: Batch,
+        segment: Segment,
         spans: I32,
         count: int,
         streams: Mapping[int, Run],
         carriers: Mapping[int, Sequence[Owner]] = MappingProxyType({}),
     ) -> None:
         """Parse messages a chunk at a time and hand each to its dialog; `streams` names the run of those from TCP, `carriers`
-        their packets."""
-        follower = self._follower
+        their packets. Where there are such, a chunk is what the batch size says."""
+        follower, batch = self._follower, segment.batch
+        together = self._batch.size if streams else CHUNK
         views, mem, record0 = batch.views, batch.mem, batch.first_record
         message = self._dialogs.message
-        for first in range(0, count, CHUNK):
-            some = min(CHUNK, count - first)
+        for first in range(0, count, together):
+            some = min(together, count - first)
             chunk = self._kernels.view(spans[first * SP_WIDTH : (first + some) * SP_WIDTH])
             self._parse(views.slab, chunk, some, self._table_view)
             self._find_ends(views.frame, views.net, views.transport, views.route, chunk, some, self._who_view, self._when_view)
@@ -264,12 +274,18 @@ class VoipDissector:
             when = _TIMES.iter_unpack(self._when[: some * TIME_WIDTH].data)
             for m, (row, src, dst, (ts_ns, now_ns), mask) in enumerate(zip(rows, who, who, when, masks, strict=True)):
                 dialog = message(mem, row, record0 + row[0], ts_ns, now_ns, src, dst, bodies.get(m), mask)
+                if segment.hand_over is not None and (events := self._dialogs.take_events()):
+                    segment.hand_over(events)
                 if follower is None:
                     continue
                 if first + m in carriers:
                     follower.streamed(carriers[first + m], dialog)
                 elif not streams or first + m not in streams:
                     follower.datagram(row[0], dialog)
+
+    def tcp_figures(self) -> Mapping[str, int]:
+        """How messages over TCP are kept and handed on now: stream buffers, bytes, messages looked at together."""
+        return {**self._framer.buffers.figures(), "unfinished": self._framer.unfinished, "batch_size": self._batch.size}
 
     def losses(self, since_ns: int, until_ns: int) -> None:
         """See MindsLosses."""
@@ -279,6 +295,7 @@ class VoipDissector:
 
     def tick(self, now_ns: int, record: int) -> Iterable[Event]:
         """Write what is due; forget what was never confirmed."""
+        self._framer.tick(now_ns)
         return self._dialogs.tick(now_ns)
 
     def finish(self, now_ns: int) -> Iterable[Event]:
@@ -298,7 +315,7 @@ class VoipDissector:
 
     def evicted(self) -> Mapping[str, int]:
         """What bounded tables gave up."""
-        return self._dialogs.evicted()
+        return {**self._dialogs.evicted(), **self._framer.buffers.evicted()}
 
     def held(self) -> Mapping[str, int]:
         """Calls and dialogs that are not written yet, and streams, unconfirmed ones too."""

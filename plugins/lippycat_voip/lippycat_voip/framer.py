@@ -1,19 +1,22 @@
 """Cuts TCP directions into SIP messages (RFC 3261, 18.3), whatever segments they came in.
 
-A message that lies whole in a run stays where it is. One over several runs waits here and is then put behind the batch's
-records. Order, loss and retransmission of segments are the core's; what a message says is `kernels.sip`'s.
+A message that lies whole in a run stays where it is. One over several runs waits in a stream buffer of the core's and is then
+put behind the batch's records. Order, loss and retransmission of segments are the core's; what a message says is `kernels.sip`'s.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Hashable
 
 import numpy as np
 
 from lippycat_core.batch import Batch
+from lippycat_core.builtin.buffers import AdaptiveProvider
 from lippycat_core.columns import I64, TCP
 from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernelset import KernelSet
+from lippycat_core.streambuffers import KEPT, OVERWRITTEN, StreamBuffers
 from lippycat_voip.callbuffer import Owner
 from lippycat_voip.columns import INVITE, METHODS, OTHER_METHOD
 from lippycat_voip.kernels.frame import (
@@ -35,9 +38,6 @@ from lippycat_voip.kernels.sip import HEADER_LIMIT
 LARGEST_BODY = 1 << 20
 """A longer Content-Length is not believed: its bytes are searched for the next start line."""
 
-MOST_HELD = 64 << 20
-"""Bytes that all unfinished messages together may hold; beyond, the one that waited longest is given up."""
-
 _EMPTY_LINE = re.compile(rb"\n\r*\n")
 _TOKEN = rb"[-.!%*_+`'~0-9A-Za-z]{1,64}"
 _URI = rb"[^\0- \x7f]{1,8192}"
@@ -54,13 +54,14 @@ _FIRST_WORDS = (b"SIP/2.0", *(name.encode() for name in METHODS[INVITE:OTHER_MET
 
 
 class Direction:
-    """What waits for more bytes of one direction."""
+    """What waits for more bytes of one direction; the bytes lie in its stream buffer."""
 
-    __slots__ = ("carriers", "held", "midline", "need", "segments", "skip")
+    __slots__ = ("carriers", "held", "line", "midline", "need", "segments", "skip")
 
     def __init__(self) -> None:
-        self.held = bytearray()
+        self.held = 0  # bytes of an unfinished message
         self.need = 0  # bytes of the whole message; 0 while its header section is not complete
+        self.line = -1  # where in what is held the last line ends
         self.segments = 0
         self.skip = 0  # bytes of a message that went out cut short
         self.midline = False  # inside a line that is junk
@@ -69,16 +70,16 @@ class Direction:
 
 class Framer:
     """The framer of all connections. Counters: `junk` bytes passed over, `oversized` bodies not believed, `dropped`
-    begins of messages that were never completed."""
+    begins of messages that were never completed, `unfinished` those that still may be."""
 
-    def __init__(self, largest_body: int = LARGEST_BODY, most_held: int = MOST_HELD) -> None:
+    def __init__(self, largest_body: int = LARGEST_BODY, buffers: StreamBuffers | None = None) -> None:
         self.junk = 0
         self.oversized = 0
         self.dropped = 0
+        self.unfinished = 0
+        self.buffers = StreamBuffers(AdaptiveProvider().open()) if buffers is None else buffers
+        self.buffers.on_evicted = self._evicted
         self._largest_body = largest_body
-        self._most_held = most_held
-        self._held = 0
-        self._waiting: dict[Direction, None] = {}  # in the order in which they began to wait
         self._out: I64 = np.zeros(OUT_WIDTH, np.int64)
 
     def bind(self, kernels: KernelSet) -> None:
@@ -86,10 +87,9 @@ class Framer:
         self._frame = kernels[frame]
         self._view = kernels.view(self._out)
 
-    @property
-    def unfinished(self) -> int:
-        """Directions in which the begin of a message waits for the rest."""
-        return len(self._waiting)
+    def tick(self, now_ns: int) -> None:
+        """Packet time has come so far: buffers untouched for too long go."""
+        self.buffers.tick(now_ns)
 
     def feed(self, batch: Batch, run: Run, spans: list[int]) -> None:
         """Append six ints (`SP_` fields) to `spans` for each message that `run` completes.
@@ -133,14 +133,33 @@ class Framer:
                 continue
             stop = body + max(length, 0)
             if found == PARTIAL or stop > end:
-                direction.need = stop - begin if found == MESSAGE else 0
-                self._hold(direction, batch.mem[begin:end], segments)
+                self._begin(batch, run, direction, begin, end, stop - begin if found == MESSAGE else 0, segments, spans)
                 break
             spans += (run.row, TCP, begin, stop - begin, stop - begin, segments)
             segments = run.segments
             at = stop
-        if run.last and direction.held:
-            self._drop(direction)
+        if run.last:
+            for side in sides:
+                if side is not None:
+                    if side.held:
+                        self._drop(side, batch, run.row)
+                    self.buffers.close(side)
+
+    def _begin(
+        self, batch: Batch, run: Run, direction: Direction, begin: int, end: int, need: int, segments: int, spans: list[int]
+    ) -> None:
+        """Keep the begin of a message, of which `need` bytes are wanted in all (0: not known yet). One that no buffer takes
+        goes out as far as it came, like one that the snap length cut, where its header section is there."""
+        if self._keep(direction, batch, begin, end, run.row, segments) == KEPT:
+            direction.need = need
+            return
+        self._forget(direction, batch, run.row)
+        if need and not self.buffers.strategy.overwrites:
+            spans += (run.row, TCP, begin, end - begin, need, segments)
+        else:
+            self.dropped += 1
+        direction.skip = max(need - (end - begin), 0)
+        direction.midline = not need
 
     def _resume(self, batch: Batch, run: Run, direction: Direction, at: int, spans: list[int]) -> tuple[int, int, int]:
         """Join the run's bytes from `at` on to what is held. Returns the range of the slab to go on with, empty where more
@@ -150,68 +169,103 @@ class Framer:
         ended, then once an empty line is there, or when they are too many, they are put behind the records and looked at.
         """
         end = run.off + run.length
-        held = direction.held
-        before = len(held)
+        before = direction.held
         if direction.need:
             taken = min(direction.need - before, end - at)
-            self._hold(direction, batch.mem[at : at + taken], run.segments)
-            if len(held) == direction.need:
-                off, segments = self._release(batch, direction)
+            if before + taken == direction.need:
+                off, segments = self._release(batch, run, direction, at, at + taken)
                 spans += (run.row, TCP, off, before + taken, before + taken, segments)
-            return at + taken, end, run.segments
-        self._hold(direction, batch.mem[at:end], run.segments)
-        line = held.rfind(b"\n", 0, before)
-        if line >= 0:
-            enough = len(held) >= HEADER_LIMIT or _EMPTY_LINE.search(held, line) is not None
-        else:
-            enough = len(held) > LONGEST_START_LINE or held.find(b"\n", before) >= 0
-        if not enough:
+                return at + taken, end, run.segments
+            did = self._keep(direction, batch, at, at + taken, run.row, run.segments)
+            if did != KEPT:
+                self._cut(batch, run, direction, before, taken, did, spans)
             return end, end, 0
-        off, segments = self._release(batch, direction)
+        if not self._enough(direction, bytes(batch.mem[at:end])):
+            if self._keep(direction, batch, at, end, run.row, run.segments) != KEPT:
+                self._drop(direction, batch, run.row)
+                direction.midline = True
+            return end, end, 0
+        off, segments = self._release(batch, run, direction, at, end)
         return off, batch.arena, segments
+
+    def _enough(self, direction: Direction, data: bytes) -> bool:
+        """Whether it pays to look at a header section that goes on with `data`."""
+        if direction.line < 0:
+            return direction.held + len(data) > LONGEST_START_LINE or b"\n" in data
+        if direction.held + len(data) >= HEADER_LIMIT:
+            return True
+        if b"\n" not in data:
+            return False
+        return _EMPTY_LINE.search(bytes(self.buffers.peek(direction)[direction.line :]) + data) is not None
+
+    def _cut(self, batch: Batch, run: Run, direction: Direction, had: int, taken: int, did: int, spans: list[int]) -> None:
+        """`taken` bytes of a body were not kept. The message goes out as far as it came; where its begin was overwritten
+        there is none any more. Either way the next begins where this one ends."""
+        need = direction.need
+        if did == OVERWRITTEN:
+            self._drop(direction, batch, run.row)
+        else:
+            off, segments = self._release(batch, run, direction, run.off, run.off)
+            spans += (run.row, TCP, off, had, need, segments)
+        direction.skip = need - had - taken
 
     def _gap(self, batch: Batch, run: Run, direction: Direction, spans: list[int]) -> None:
         if not direction.held:
             direction.skip = max(direction.skip - run.gap, 0)
         elif direction.need:
             need = direction.need
-            had = len(direction.held)
-            off, segments = self._release(batch, direction)
+            had = direction.held
+            off, segments = self._release(batch, run, direction, run.off, run.off)
             spans += (run.row, TCP, off, had, need, segments)
             direction.skip = max(need - had - run.gap, 0)
         else:
-            self._drop(direction)
+            self._drop(direction, batch, run.row)
         direction.midline = False
 
-    def _hold(self, direction: Direction, data: memoryview, segments: int) -> None:
-        direction.held += data
-        direction.segments += segments
-        self._held += len(data)
-        self._waiting[direction] = None
-        while self._held > self._most_held and len(self._waiting) > 1:
-            oldest = next(iter(self._waiting))
-            if oldest is direction:
-                self._waiting[direction] = self._waiting.pop(direction)
-                continue
-            self._drop(oldest)
+    def _keep(self, direction: Direction, batch: Batch, begin: int, end: int, row: int, segments: int) -> int:
+        """Put bytes of the slab into the direction's buffer: KEPT, LOST or OVERWRITTEN."""
+        data = batch.mem[begin:end]
+        did = self.buffers.append(direction, data, int(batch.route.now_ns[row]))
+        if did == KEPT:
+            line = bytes(data).rfind(b"\n")
+            if line >= 0:
+                direction.line = direction.held + line
+            self.unfinished += not direction.held
+            direction.held += len(data)
+            direction.segments += segments
+        return did
 
-    def _release(self, batch: Batch, direction: Direction) -> tuple[int, int]:
-        """Put what is held behind the batch's records: its offset there, and the segments it came in."""
-        off = batch.append(direction.held)
-        segments = direction.segments
-        self._forget(direction)
+    def _release(self, batch: Batch, run: Run, direction: Direction, begin: int, end: int) -> tuple[int, int]:
+        """Put what is held, and bytes [begin, end) of the run, behind the batch's records: the offset there, and the
+        segments that it all came in."""
+        segments = direction.segments + (run.segments if end > begin else 0)
+        off = batch.append(self.buffers.peek(direction))
+        batch.append(bytes(batch.mem[begin:end]))
+        self._forget(direction, batch, run.row)
         return off, segments
 
-    def _drop(self, direction: Direction) -> None:
+    def _drop(self, direction: Direction, batch: Batch, row: int) -> None:
         self.dropped += 1
-        self._forget(direction)
+        self._forget(direction, batch, row)
 
-    def _forget(self, direction: Direction) -> None:
-        self._held -= len(direction.held)
-        del self._waiting[direction]
-        direction.held.clear()
-        direction.need = 0
-        direction.segments = 0
+    def _forget(self, direction: Direction, batch: Batch, row: int) -> None:
+        self.buffers.empty(direction, int(batch.route.now_ns[row]))
+        self._nothing_held(direction)
+
+    def _evicted(self, key: Hashable) -> None:
+        """A buffer went for want of room, or of age: what comes next of its direction is junk up to the next start line, or
+        up to the end of the message where that is known."""
+        if not isinstance(key, Direction):
+            return
+        self.dropped += 1
+        key.skip = max(key.need - key.held, 0)
+        key.midline = not key.need
+        self._nothing_held(key)
+
+    def _nothing_held(self, direction: Direction) -> None:
+        self.unfinished -= direction.held > 0
+        direction.held = direction.need = direction.segments = 0
+        direction.line = -1
 
 
 def claim_stream(head: memoryview) -> bool | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Match, Output, Run
+from lippycat_core.cli.options import Input, Match, Output, Run, Tcp
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
@@ -31,6 +31,7 @@ def analyse(
     run: Run,
     output: Output,
     match: Match,
+    tcp: Tcp,
     *,
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
@@ -48,7 +49,7 @@ def analyse(
         option = "--messages" if messages else "--format"
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags = {f"voip.{name}": value or None for name, value in filters.items()}
-    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags()})
+    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags()})
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
@@ -66,6 +67,9 @@ def analyse(
         max_calls=settings.max_calls,
         max_streams=settings.max_streams,
         match=setup.match_backend("calls") if wanted.by_pattern else None,
+        buffers=setup.stream_buffers(),
+        batch_size=setup.settings["tcp.batch_size"],
+        tune_batches=setup.settings["tcp.auto_tuning"],
         packets=write_file is not None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )

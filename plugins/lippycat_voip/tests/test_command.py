@@ -116,7 +116,10 @@ def test_filters_choose_calls(calls: Path, options: list[str], found: int) -> No
         (["--uri", "alice@example.org"], "'alice@example.org' is no URI: begin with a scheme"),
         (["--uri", "sip:a@b;lr"], "'sip:a@b;lr' has parameters"),
         (["--call-id", " "], "--call-id: an empty Call-ID"),
-        (["--sip-user", "a", "--pattern-algorithm", "best"], "--pattern-algorithm: no algorithm 'best'; there are auto, linear"),
+        (
+            ["--sip-user", "a", "--pattern-algorithm", "best"],
+            "--pattern-algorithm (voip.pattern_algorithm): no algorithm 'best'",
+        ),
     ],
 )
 def test_a_bad_filter_is_one_line(calls: Path, options: list[str], error: str) -> None:

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lippycat_core.batch import Batch
+from lippycat_core.builtin.buffers import FixedBuffer, Strategy
 from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_core.streambuffers import StreamBuffers
 from lippycat_voip.columns import SP_LEN, SP_OFF, SP_ROW, SP_SEGMENTS, SP_TRANSPORT, SP_WIDTH, SP_WIRE_LEN
 from lippycat_voip.framer import Framer, claim_stream
 
@@ -48,7 +50,7 @@ class Direction:
     spans: list[tuple[int, ...]] = field(default_factory=list)
 
     def feed(self, *segments: bytes, gap: int = 0, side: int = 0, last: bool = False) -> None:
-        batch = Batch(self.kernels)
+        batch = Batch(self.kernels, capacity=max(len(segments), 1))
         spans: list[int] = []
         off = 0
         for row, data in enumerate(segments):
@@ -257,7 +259,7 @@ def test_sides_do_not_mix(kernels: KernelSet) -> None:
 
 
 def test_what_is_held_is_bounded(kernels: KernelSet) -> None:
-    framer = Framer(most_held=10_000)
+    framer = Framer(buffers=StreamBuffers(Strategy("fixed", FixedBuffer), max_bytes=9 << 11))
     framer.bind(kernels)
     directions = [Direction(framer, kernels) for _ in range(30)]
     for d in directions:

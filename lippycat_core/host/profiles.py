@@ -1,0 +1,94 @@
+"""The TCP performance profiles, and other spellings of the settings that they fill. Data: what a value does is not said here.
+
+A profile is a layer of settings between the configuration file and the defaults; one value written anywhere replaces one
+value of the profile and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from lippycat_core.errors import SettingError
+from lippycat_core.host.layers import Raw
+
+MODE = "tcp.performance_mode"
+DEFAULT = "balanced"
+NAMES = ("minimal", "balanced", "high_performance", "low_latency")
+
+OLDER_NAMES = {"memory": "minimal", "throughput": "high_performance", "latency": "low_latency"}
+"""What profiles were called once; accepted everywhere."""
+
+VALUES: Mapping[str, tuple[object, object, object, object]] = {
+    "tcp.batch_size": (8, 32, 64, 1),
+    "tcp.max_buffers": (500, 5000, 20000, 2000),
+    "tcp.buffer_strategy": ("fixed", "adaptive", "ring", "fixed"),
+    "tcp.memory_limit": ("25MiB", "100MiB", "500MiB", "200MiB"),
+    "tcp.buffer_max_age": ("120s", "300s", "600s", "60s"),
+    "tcp.cleanup_interval": ("30s", "60s", "120s", "15s"),
+    "tcp.memory_optimization": (True, False, False, False),
+    "tcp.auto_tuning": (False, True, True, False),
+    "tcp.stream_timeout": ("180s", "300s", "600s", "120s"),
+    "tcp.assembler_max_pages": (25, 100, 500, 50),
+    "tcp.buffer_pool_size": (100, 1000, 5000, 500),
+    "tcp.latency_optimization": (False, False, False, True),
+}
+"""Values by key, in the order of `NAMES`, as a user would write them."""
+
+SPELLINGS: Mapping[str, str] = {
+    "voip.tcp_performance_mode": MODE,
+    "voip.tcp_batch_size": "tcp.batch_size",
+    "voip.max_tcp_buffers": "tcp.max_buffers",
+    "voip.tcp_buffer_strategy": "tcp.buffer_strategy",
+    "voip.tcp_memory_limit": "tcp.memory_limit",
+    "voip.tcp_buffer_max_age": "tcp.buffer_max_age",
+    "voip.tcp_cleanup_interval": "tcp.cleanup_interval",
+    "voip.memory_optimization": "tcp.memory_optimization",
+    "voip.enable_auto_tuning": "tcp.auto_tuning",
+    "voip.tcp_stream_timeout": "tcp.stream_timeout",
+    "voip.tcp_assembler_max_pages": "tcp.assembler_max_pages",
+    "voip.tcp_buffer_pool_size": "tcp.buffer_pool_size",
+    "voip.tcp_latency_optimization": "tcp.latency_optimization",
+    "limits.tcp_bytes": "tcp.memory_limit",
+    "limits.tcp_timeout": "tcp.stream_timeout",
+}
+"""Other keys that mean a setting, in the environment and in files."""
+
+
+def renamed(layer: Mapping[str, Raw]) -> dict[str, Raw]:
+    """A layer with every key in its one spelling. SettingError where two spellings of one setting are written."""
+    plain: dict[str, Raw] = {}
+    written: dict[str, str] = {}
+    for key, raw in layer.items():
+        name = SPELLINGS.get(key, key)
+        if name in plain:
+            raise SettingError(f"{written[name]} and {key} are the same setting: write one of them ({raw.origin})")
+        plain[name], written[name] = raw, key
+    return plain
+
+
+def profile(raw: Raw | None) -> str:
+    """The name of the profile that was asked for. SettingError, which lists the known ones, where it is unknown."""
+    if raw is None:
+        return DEFAULT
+    name = str(raw.value).strip().lower()
+    name = OLDER_NAMES.get(name, name)
+    if name not in NAMES:
+        near = difflib.get_close_matches(name, (*NAMES, *OLDER_NAMES), 1, 0.7)
+        maybe = f"did you mean {near[0]}? " if near else ""
+        older = ", ".join(f"{old} = {new}" for old, new in OLDER_NAMES.items())
+        raise SettingError(
+            f"{MODE}: {str(raw.value)[:80]!r} is no profile: {maybe}there are {', '.join(NAMES)} (and {older}) ({raw.origin})"
+        )
+    return name
+
+
+def layer(name: str) -> dict[str, Raw]:
+    """The values of a profile."""
+    at = NAMES.index(name)
+    return {key: Raw(values[at], f"profile {name}") for key, values in VALUES.items()}
+
+
+def balanced(key: str) -> object:
+    """What holds where nobody says anything."""
+    return VALUES[key][NAMES.index(DEFAULT)]
