@@ -74,7 +74,7 @@ def open_live(
         settings["capture.promisc"],
         settings["capture.buffer_bytes"],
         settings["capture.buffer_packets"],
-        settings["capture.immediate"],
+        settings["capture.immediate"] or settings["tcp.latency_optimization"],
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 
