@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -83,13 +84,23 @@ def write_lines(stream: BinaryIO, lines: Sequence[str]) -> None:
         data = text.encode()
     except UnicodeEncodeError:
         data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    left = memoryview(data)
     try:
-        stream.write(data)
+        while left:  # an unbuffered stream (PYTHONUNBUFFERED) may take a part, when a signal comes
+            left = left[_taken(stream, left) :]
         stream.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         raise cannot_write(error) from error
+
+
+def _taken(stream: BinaryIO, data: memoryview) -> int:
+    """How many bytes the stream took."""
+    taken: int | None = stream.write(data)
+    if taken is None:
+        raise BlockingIOError(errno.EAGAIN, "the output does not wait for its reader")
+    return taken
 
 
 def cannot_write(error: OSError) -> OutputError:

@@ -170,3 +170,23 @@ def test_the_accounting_in_one_line() -> None:
         "5 evicted (flows 5); 0.12 s, pure"
     )
     assert accounting_line({"packets": 1, "accounting": {}, "seconds": 0.0, "backend": "simd"}) == "1 packet; 0.00 s, simd"
+
+
+class Sparing(io.RawIOBase):
+    """Takes three bytes at a time, as an unbuffered stream may when a signal comes."""
+
+    def __init__(self) -> None:
+        self.taken = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        self.taken += bytes(data)[:3]
+        return min(3, len(data))
+
+
+def test_lines_are_written_whole_to_a_stream_that_takes_them_in_parts() -> None:
+    stream = Sparing()
+    write_lines(stream, ["one line", "another"])
+    assert stream.taken == b"one line\nanother\n"
