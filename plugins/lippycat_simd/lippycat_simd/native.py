@@ -169,9 +169,17 @@ def _point(name: str, ints: memoryview, cell: int, dtypes: tuple[np.dtype[Any], 
     for dtype, column in zip(dtypes, columns, strict=True):
         if not isinstance(column, np.ndarray) or column.dtype != dtype or column.ndim != 1 or not column.flags.c_contiguous:
             raise ContractError(f"kernel {name} takes contiguous one-dimensional arrays of {dtype}, not {_form(column)}")
-        ints[cell] = column.__array_interface__["data"][0]
+        ints[cell] = _address(column)
         ints[cell + 1] = len(column)
         cell += 2
+
+
+def _address(array: Any) -> int:
+    """Where its bytes lie. NumPy's own word for that makes a dictionary first, which takes five times as long."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # not writable, or empty
+        return int(array.__array_interface__["data"][0])
 
 
 def _form(value: object) -> str:
