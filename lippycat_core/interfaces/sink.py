@@ -1,4 +1,4 @@
-"""Where events go."""
+"""Where events and packets go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lippycat_core.batch import Batch
+from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.events import Event
+from lippycat_core.kernelset import Kernel, KernelSet
 
 
 class Sink(Protocol):
@@ -23,4 +25,22 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish what is written; called also when the run is cut short."""
+        ...
+
+
+class PacketWriter(Protocol):
+    """Where packets go that a sink has chosen: a file, an interface, several of them (`builtin/tee.py`)."""
+
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """All kernels that `records` asks a kernel set for."""
+        ...
+
+    def records(self, kernels: KernelSet, slab: U8, frame: Frame, status: I32, begin: int, end: int) -> None:
+        """Take rows [begin, end) whose `status` is not FILTERED, copied before it returns; slab and columns have the form that
+        `kernels` take. OutputError where they cannot be written, BrokenPipeError where a reader has gone away."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is written; may be called twice."""
         ...

@@ -16,12 +16,12 @@ import numpy as np
 from lippycat_core.addresses import Endpoint
 from lippycat_core.batch import Batch
 from lippycat_core.builtin.match import PureProvider
-from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.columns import I32, I64
 from lippycat_core.errors import ContractError
 from lippycat_core.events import Event
 from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.interfaces.match import MatchBackend
+from lippycat_core.interfaces.sink import PacketWriter
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_core.streambuffers import StreamBuffers
 from lippycat_voip.batching import BatchSize
@@ -149,7 +149,7 @@ class VoipDissector:
         if self._follower is not None:
             self._follower.bind(kernels)
 
-    def packets(self, writer: PcapWriter) -> CallPackets:
+    def packets(self, writer: PacketWriter) -> CallPackets:
         """A sink that writes the packets of what is wanted with `writer`; only where `VoipOptions.packets` asks for them."""
         if self._follower is None:
             raise ContractError("the packets of calls are not followed: make the dissector with VoipOptions(packets=True)")

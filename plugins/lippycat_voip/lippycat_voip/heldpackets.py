@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, Batch
-from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.columns import I32, I64, U8, Frame
 from lippycat_core.events import Event
+from lippycat_core.interfaces.sink import PacketWriter
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_voip.callbuffer import CallBuffer
 from lippycat_voip.kernels import hold
@@ -159,7 +159,7 @@ class HeldPackets:
             return int(chunk.columns[2][chunk.settled])
         return int(self.owners[self._settled])
 
-    def write(self, writer: PcapWriter, batch: Batch | None) -> None:
+    def write(self, writer: PacketWriter, batch: Batch | None) -> None:
         """Write what may go, and copy what waits out of `batch`, which has ended."""
         for chunk in self._chunks[: self._turn + 1]:
             slab, frame, _, marks = chunk.views
@@ -203,7 +203,7 @@ class HeldPackets:
 class CallPackets:
     """The sink that writes packets of calls, those in `held`, with `writer`."""
 
-    def __init__(self, held: HeldPackets, writer: PcapWriter) -> None:
+    def __init__(self, held: HeldPackets, writer: PacketWriter) -> None:
         self._held = held
         self._writer = writer
 
