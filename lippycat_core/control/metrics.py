@@ -36,6 +36,7 @@ DROPS = ("kernel", "interface", "damaged", OTHER)
 REPEATED = ("sip_copy", "sip_retransmission", "rtp_duplicate", OTHER)
 BACKENDS = ("pure", "simd", "opencl", "cuda", OTHER)
 LEVELS = ("warning", "critical")
+STREAM_BUFFERS = ("open", "idle", "pooled")
 
 
 class Metric(NamedTuple):
@@ -72,6 +73,11 @@ METRICS = (
     _gauge("flows_limit", "entries", "Directions of conversations that the flow table may hold."),
     _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one."),
     _gauge("tcp_buffer_limit_bytes", "bytes", "The most that they may be."),
+    _gauge("stream_buffers", "buffers", "Of TCP streams: with bytes of a message, without, for reuse.", "state", STREAM_BUFFERS),
+    _gauge("stream_buffer_bytes", "bytes", "Held of messages over TCP that are not whole."),
+    _gauge("stream_buffer_limit_bytes", "bytes", "The most that they may be."),
+    _gauge("unfinished_messages", "messages", "Over TCP, of which more must come."),
+    _gauge("tcp_batch_messages", "messages", "Over TCP, that are looked at together now."),
     _gauge("fragment_buffer_bytes", "bytes", "Held of IP fragments."),
     _gauge("fragment_buffer_limit_bytes", "bytes", "The most that they may be."),
     _gauge("queue_batches", "batches", "Read and waiting for the worker (with two threads)."),

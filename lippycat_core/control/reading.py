@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
-from lippycat_core.interfaces.dissect import Observed
+from lippycat_core.interfaces.dissect import KeepsStreams, Observed
 from lippycat_core.matching.fallback import FallbackBackend
 from lippycat_core.pipeline import QUEUE_LIMIT, Pipeline
 
@@ -41,13 +41,21 @@ class Reading:
         return cast(int, accounting["captured"]), sum(dropped.values()), sum(undecodable.values())
 
     def tcp_fill(self) -> float:
-        """Share of the TCP buffers' memory that is in use."""
-        tcp = self._pipeline.parts.tcp
-        return tcp.held_bytes / tcp.bytes_limit
+        """Share of the TCP memory that is in use: segments that wait, or messages that are not whole, whichever is fuller."""
+        tcp, kept = self._pipeline.parts.tcp, self._streams_kept()
+        return max(tcp.held_bytes / tcp.bytes_limit, kept["held_bytes"] / max(1, kept["max_bytes"]))
 
     def queue_fill(self) -> float:
         """Share of the queue that was full when the worker took its last batch."""
         return self._pipeline.queued / QUEUE_LIMIT
+
+    def _streams_kept(self) -> Counter[str]:
+        """What dissectors keep of TCP streams, those together that keep some."""
+        kept: Counter[str] = Counter()
+        for dissector in self._pipeline.parts.dissectors:
+            if isinstance(dissector, KeepsStreams):
+                kept.update(dissector.tcp_figures())
+        return kept
 
     def match_failures(self) -> int:
         """Failures of match backends so far."""
@@ -64,6 +72,7 @@ class Reading:
             if isinstance(dissector, Observed):
                 held.update(dissector.held())
                 repeated.update(dissector.repeated())
+        kept = self._streams_kept()
         failures = Counter(failure.driver for failure in self._match.failures) if self._match is not None else {}
         labelled: dict[str, Mapping[str, int]] = {
             "lippycat_packets_dropped_total": _counts(accounting["dropped"]),
@@ -73,6 +82,11 @@ class Reading:
             "lippycat_match_batches_total": self._match.batches if self._match is not None else {},
             "lippycat_match_failures_total": failures,
             "lippycat_entries": held,
+            "lippycat_stream_buffers": {
+                "open": kept["open"],
+                "idle": kept["buffers"] - kept["open"],
+                "pooled": kept["pooled"],
+            },
             "lippycat_alerts": {level: alerts.get(level, 0) for level in LEVELS},
         }
         plain: dict[str, int | float] = {
@@ -83,6 +97,10 @@ class Reading:
             "lippycat_flows_limit": self._limits.flows,
             "lippycat_tcp_buffer_bytes": parts.tcp.held_bytes,
             "lippycat_tcp_buffer_limit_bytes": parts.tcp.bytes_limit,
+            "lippycat_stream_buffer_bytes": kept["held_bytes"],
+            "lippycat_stream_buffer_limit_bytes": kept["max_bytes"],
+            "lippycat_unfinished_messages": kept["unfinished"],
+            "lippycat_tcp_batch_messages": kept["batch_size"],
             "lippycat_fragment_buffer_bytes": parts.fragments.bytes_held,
             "lippycat_fragment_buffer_limit_bytes": self._limits.fragment_bytes,
             "lippycat_queue_batches": pipeline.queued,
