@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
+from lippycat_core.cli.live import check_input, give_up_powers, idle_options, in_turns, never, open_live, queue_rules
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
@@ -76,6 +77,8 @@ class Setup:
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
+        if idle := idle_options(self.settings, live=bool(source.interfaces)):
+            say(idle)
         self.host = Host(self.settings, self._tell)
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
@@ -178,8 +181,10 @@ class Setup:
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
-            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
-            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
+            threads = settings["threads"] if not live or in_turns(settings) else 2
+            sizes = (threads, settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            queue = queue_rules(settings) if live else QueueRules()
+            pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
                 with watched(pipeline, pace, info, self.host, self._tell, self._matching):

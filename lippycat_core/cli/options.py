@@ -80,10 +80,13 @@ class Tcp(NamedTuple):
     max_buffers: int | None
     buffer_strategy: str | None
     memory_limit: str | None
+    stream_queue_buffer: int | None
+    stream_max_queue_time: str | None
     buffer_max_age: str | None
     cleanup_interval: str | None
     memory_optimization: bool | None
     auto_tuning: bool | None
+    enable_backpressure: bool | None
     stream_timeout: str | None
     assembler_max_pages: int | None
     buffer_pool_size: int | None
@@ -210,6 +213,12 @@ def tcp_options(
     tcp_memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Bytes that all TCP streams together may hold: 25MB, 2GiB.")
     ] = None,
+    stream_queue_buffer: Annotated[
+        int | None, typer.Option(metavar="N", help="Batches of live packets that may wait for the analysis.")
+    ] = None,
+    tcp_stream_max_queue_time: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Live packets that waited longer for the analysis are dropped: 30s.")
+    ] = None,
     tcp_buffer_max_age: Annotated[
         str | None, typer.Option(metavar="DURATION", help="A stream buffer untouched for so long is released: 300s, 2m.")
     ] = None,
@@ -220,7 +229,14 @@ def tcp_options(
     ] = None,
     enable_auto_tuning: Annotated[
         bool | None,
-        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let the batch size follow how many messages come."),
+        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let batches and the queue follow what comes."),
+    ] = None,
+    enable_backpressure: Annotated[
+        bool | None,
+        typer.Option(
+            "--enable-backpressure/--no-enable-backpressure",
+            help="Live: let the capture wait for the analysis, instead of dropping what finds no room in the queue.",
+        ),
     ] = None,
     tcp_stream_timeout: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How long a stream waits for a missing segment: 300s, 2m.")
@@ -243,10 +259,13 @@ def tcp_options(
         max_tcp_buffers,
         tcp_buffer_strategy,
         tcp_memory_limit,
+        stream_queue_buffer,
+        tcp_stream_max_queue_time,
         tcp_buffer_max_age,
         tcp_cleanup_interval,
         memory_optimization,
         enable_auto_tuning,
+        enable_backpressure,
         tcp_stream_timeout,
         tcp_assembler_max_pages,
         tcp_buffer_pool_size,
