@@ -18,11 +18,12 @@ import numpy as np
 
 from lippycat_core.batch import Batch
 from lippycat_core.builtin.links import ANY, LINK_TYPES, SLL2, Link, links
+from lippycat_core.builtin.owntraffic import without_own
 from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, by_interface
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
-from lippycat_core.interfaces.capture import Fault, Progress
+from lippycat_core.interfaces.capture import Fault, OwnEndpoint, Progress
 from lippycat_core.kernels import ring as k
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -48,7 +49,7 @@ LARGEST_SNAPLEN = 262144
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
     """How to capture: a pcap filter expression, bytes kept of each packet, promiscuous mode, the ring's size (the larger of
-    both), and whether latency goes before cost."""
+    both), whether latency goes before cost, and whose packets are left out because they are this process's."""
 
     expression: str | None = None
     snaplen: int = LARGEST_SNAPLEN
@@ -56,6 +57,7 @@ class LiveOptions:
     buffer_bytes: int = 32 << 20
     buffer_packets: int = 0
     immediate: bool = False
+    own: tuple[OwnEndpoint, ...] = ()
 
 
 @dataclass(slots=True)
@@ -137,9 +139,11 @@ class AfPacketSource:
             if options.expression is not None:
                 link = SLL2 if self._cooked else one.link
                 one.program = compile_live(options.expression, link, keep, partial(compile_on_interface, one.name))
+            one.program = without_own(one.program, SLL2 if self._cooked else one.link, options.own)
         self._program = accept(keep)
         if self._any and options.expression is not None:
             self._program = compile_live(options.expression, SLL2, keep)
+        self._program = without_own(self._program, SLL2, options.own)
 
     def _begin(self) -> None:
         """Filter first, then bind: nothing comes in that was not asked for."""

@@ -9,11 +9,12 @@ from lippycat_core.batchqueue import QueueRules
 from lippycat_core.cli.kernels import compiled_already
 from lippycat_core.cli.options import Input
 from lippycat_core.cli.privileges import give_up_root
+from lippycat_core.cli.watching import profiles_wanted
 from lippycat_core.errors import ContractError, SettingError, UsageError
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings
 from lippycat_core.host.units import duration_ns
-from lippycat_core.interfaces.capture import CaptureSource
+from lippycat_core.interfaces.capture import CaptureSource, OwnEndpoint
 from lippycat_core.kernelset import Kernel, KernelSet
 
 DRIVER = "afpacket"
@@ -61,7 +62,8 @@ def idle_options(settings: Settings, *, live: bool) -> str:
         return ""
     if live:
         return f"{given}: without effect, for with --threads 1 there is no queue between capture and analysis"
-    return f"{given}: without effect, for packets come from files; {'it is' if ',' not in given else 'they are'} for live capture (-i)"
+    them = "they are" if "," in given else "it is"
+    return f"{given}: without effect, for packets come from files; {them} for live capture (-i)"
 
 
 def in_turns(settings: Settings) -> bool:
@@ -96,10 +98,31 @@ def never() -> bool:
     return False
 
 
+def own_endpoints(settings: Settings) -> list[OwnEndpoint]:
+    """Where the settings let a run be reached over the network."""
+    found: list[OwnEndpoint] = []
+    if settings["metrics.listen"]:
+        from lippycat_core.control.prometheus import address
+
+        host, port = address(settings["metrics.listen"])
+        found.append(OwnEndpoint("tcp", host, port))
+    if profiles_wanted():
+        from lippycat_core.control.pprof import HOST, PORT
+
+        found.append(OwnEndpoint("tcp", HOST, PORT))
+    return found
+
+
 def open_live(
-    host: Host, source: Input, kernels: KernelSet, stop: Callable[[], bool], tell: Callable[[str], None]
+    host: Host,
+    source: Input,
+    kernels: KernelSet,
+    stop: Callable[[], bool],
+    tell: Callable[[str], None],
+    own: Sequence[OwnEndpoint] = (),
 ) -> CaptureSource:
-    """The capture, open. It ends after `source.duration`, or when `stop()` says so."""
+    """The capture, open. It ends after `source.duration`, or when `stop()` says so. Packets from and to `own` are left out,
+    unless the settings want them."""
     from lippycat_core.builtin.afpacket import LiveOptions
 
     provider = host.choose("capture", DRIVER)
@@ -113,6 +136,7 @@ def open_live(
         settings["capture.buffer_bytes"],
         settings["capture.buffer_packets"],
         settings["capture.immediate"] or settings["tcp.latency_optimization"],
+        () if settings["capture.own_traffic"] else tuple(own),
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 
