@@ -46,6 +46,7 @@ LIVE_ONLY = (
     "capture.buffer_bytes",
     "capture.buffer_packets",
     "capture.promisc",
+    "capture.threads",
     "capture.user",
     *QUEUE,
 )
@@ -137,6 +138,7 @@ def open_live(
         settings["capture.buffer_packets"],
         settings["capture.immediate"] or settings["tcp.latency_optimization"],
         () if settings["capture.own_traffic"] else tuple(own),
+        settings["capture.threads"],
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 

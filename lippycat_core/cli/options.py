@@ -30,6 +30,7 @@ class Input(NamedTuple):
     snaplen: int | None = None
     promisc: bool | None = None
     user: str | None = None
+    threads: int | None = None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -39,6 +40,7 @@ class Input(NamedTuple):
             "capture.snaplen": self.snaplen,
             "capture.promisc": self.promisc,
             "capture.user": self.user,
+            "capture.threads": self.threads,
         }
 
 
@@ -143,10 +145,13 @@ def input_options(
     user: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on as this user after root has opened the capture; root keeps root.")
     ] = None,
+    capture_threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads that take live packets out of the kernel, a ring each.")
+    ] = None,
 ) -> Input:
     """Options that say what is read."""
     names = tuple(name.strip() for word in interface or () for name in word.split(","))
-    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user)
+    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads)
     return Input(read_file or [], capture_filter, tolerate_truncation, names, *live)
 
 

@@ -125,6 +125,7 @@ class Capture(Section):
     snaplen: int = setting(262_144, 64, 262_144)
     promisc: bool = setting(False)
     immediate: bool = setting(False)
+    threads: int = setting(1, 1, 16, unit="threads")
     own_traffic: bool = setting(False)
     user: str = setting("")
 
