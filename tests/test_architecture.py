@@ -17,7 +17,7 @@ CORE = "lippycat_core"
 ROOMS = (
     ("errors", "columns", "addresses", "timetext", "printable", "kernelset"),
     ("kernels",),
-    ("batch", "events"),
+    ("batch", "batchqueue", "events"),
     ("interfaces",),
     ("matching",),
     ("gpu",),

@@ -12,10 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
+from lippycat_core.cli.live import (
+    check_input,
+    give_up_powers,
+    idle_options,
+    in_turns,
+    never,
+    open_live,
+    own_endpoints,
+    queue_rules,
+)
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
@@ -29,7 +39,7 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
-from lippycat_core.interfaces.capture import Progress
+from lippycat_core.interfaces.capture import OwnEndpoint, Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
@@ -62,7 +72,8 @@ class Result:
 class Setup:
     """What a command and its plugins share: the settings, the host of plugins, and the input that was asked for.
 
-    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. UsageError where no
+    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. `own` is where the run is
+    to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. UsageError where no
     input is named, SettingError where a setting is wrong, InputError where an input cannot be read.
     """
 
@@ -76,6 +87,9 @@ class Setup:
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
+        if idle := idle_options(self.settings, live=bool(source.interfaces)):
+            say(idle)
+        self.own: list[OwnEndpoint] = own_endpoints(self.settings)
         self.host = Host(self.settings, self._tell)
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
@@ -149,7 +163,7 @@ class Setup:
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self._tell, self.own) if live else open_source(self.files, kernels),
             bulk,
             [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
             flows,
@@ -178,8 +192,10 @@ class Setup:
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
-            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
-            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
+            threads = settings["threads"] if not live or in_turns(settings) else 2
+            sizes = (threads, settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            queue = queue_rules(settings) if live else QueueRules()
+            pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
                 with watched(pipeline, pace, info, self.host, self._tell, self._matching):

@@ -115,6 +115,11 @@ def buffers(a: Answer) -> list[str]:
     rows.append(("stream buffers", tallies(a["stream_buffers"]), f"{a['unfinished']:,} messages unfinished"))
     rows.append(("TCP batch", f"{a['tcp_batch']:,} messages", ""))
     rows.append(("queue", f"{a['queue']} of {a['queue_limit']} batches", fill(a["queue"], a["queue_limit"])))
+    if a["queue_limit_bytes"]:
+        held, limit = a["queue_bytes"], a["queue_limit_bytes"]
+        rows.append(("queue memory", f"{size(held)} of {size(limit)}", fill(held, limit)))
+    if a["batch_limit_packets"]:
+        rows.append(("next batch", f"{a['batch_limit_packets']:,} packets", ""))
     rows.append(("dropped", tallies(a["dropped"]) or "none", lost(a["drop_pct"], MUCH_LOST_PCT)))
     return aligned(rows)
 

@@ -38,7 +38,7 @@ def watched(
     monitor.begin(pipeline)
     stop = unprofiled = _nothing
     try:
-        if os.environ.get("LIPPYCAT_PPROF_ENABLED", "").strip().lower() in TRUE:
+        if profiles_wanted():
             unprofiled = _profiled(tell)
         if settings["metrics.listen"]:
             from lippycat_core.control.prometheus import serve_metrics
@@ -49,6 +49,11 @@ def watched(
         stop()
         unprofiled()
         monitor.end()
+
+
+def profiles_wanted() -> bool:
+    """Whether profiles are to be served over HTTP."""
+    return os.environ.get("LIPPYCAT_PPROF_ENABLED", "").strip().lower() in TRUE
 
 
 def _profiled(tell: Callable[[str], None]) -> Callable[[], None]:

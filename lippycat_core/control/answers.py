@@ -147,6 +147,9 @@ def buffers(m: Mapping[str, Any]) -> dict[str, object]:
         "fragment_limit_bytes": m["lippycat_fragment_buffer_limit_bytes"],
         "queue": m["lippycat_queue_batches"],
         "queue_limit": m["lippycat_queue_limit_batches"],
+        "queue_bytes": m["lippycat_queue_bytes"],
+        "queue_limit_bytes": m["lippycat_queue_limit_bytes"],
+        "batch_limit_packets": m["lippycat_batch_limit_packets"],
         "dropped": _seen(m["lippycat_packets_dropped_total"]),
         "drop_pct": percent(sum(m["lippycat_packets_dropped_total"].values()), m["lippycat_packets_total"]),
     }

@@ -32,7 +32,7 @@ EVICTED = (
     "tcp_timeout",
     OTHER,
 )
-DROPS = ("kernel", "interface", "damaged", OTHER)
+DROPS = ("kernel", "interface", "damaged", "queue", "queue_time", OTHER)
 REPEATED = ("sip_copy", "sip_retransmission", "rtp_duplicate", OTHER)
 BACKENDS = ("pure", "simd", "opencl", "cuda", OTHER)
 LEVELS = ("warning", "critical")
@@ -82,6 +82,9 @@ METRICS = (
     _gauge("fragment_buffer_limit_bytes", "bytes", "The most that they may be."),
     _gauge("queue_batches", "batches", "Read and waiting for the worker (with two threads)."),
     _gauge("queue_limit_batches", "batches", "The most that can wait."),
+    _gauge("queue_bytes", "bytes", "Memory of those that wait."),
+    _gauge("queue_limit_bytes", "bytes", "The most that it may be; 0 where the number of batches is the only bound."),
+    _gauge("batch_limit_packets", "packets", "Room in the batch that is read next; 0 with one thread."),
     Metric("lippycat_batch_seconds", "histogram", "seconds", "From a batch that was read to its results written."),
     _gauge("last_packet_seconds", "seconds", "Since the last batch with packets."),
     _gauge("alerts", "alerts", "Active now.", "level", LEVELS),

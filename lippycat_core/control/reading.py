@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
 from lippycat_core.interfaces.dissect import KeepsStreams, Observed
 from lippycat_core.matching.fallback import FallbackBackend
-from lippycat_core.pipeline import QUEUE_LIMIT, Pipeline
+from lippycat_core.pipeline import Pipeline
 
 
 class Limits(NamedTuple):
@@ -46,8 +46,8 @@ class Reading:
         return max(tcp.held_bytes / tcp.bytes_limit, kept["held_bytes"] / max(1, kept["max_bytes"]))
 
     def queue_fill(self) -> float:
-        """Share of the queue that was full when the worker took its last batch."""
-        return self._pipeline.queued / QUEUE_LIMIT
+        """Share of the queue that is full."""
+        return self._pipeline.waiting.fill
 
     def _streams_kept(self) -> Counter[str]:
         """What dissectors keep of TCP streams, those together that keep some."""
@@ -64,7 +64,7 @@ class Reading:
     def snapshot(self, alerts: Mapping[str, int]) -> Snapshot:
         """All metrics; the pipeline must be between two batches. `alerts` are the active ones, by level."""
         pipeline, now = self._pipeline, time.monotonic()
-        parts = pipeline.parts
+        parts, waiting = pipeline.parts, pipeline.waiting
         accounting = pipeline.accounting()
         held = Counter({"flows": len(parts.flows), "tcp_connections": parts.tcp.connections})
         repeated: Counter[str] = Counter()
@@ -103,8 +103,11 @@ class Reading:
             "lippycat_tcp_batch_messages": kept["batch_size"],
             "lippycat_fragment_buffer_bytes": parts.fragments.bytes_held,
             "lippycat_fragment_buffer_limit_bytes": self._limits.fragment_bytes,
-            "lippycat_queue_batches": pipeline.queued,
-            "lippycat_queue_limit_batches": QUEUE_LIMIT,
+            "lippycat_queue_batches": waiting.batches,
+            "lippycat_queue_limit_batches": waiting.limit,
+            "lippycat_queue_bytes": waiting.nbytes,
+            "lippycat_queue_limit_bytes": waiting.nbytes_limit,
+            "lippycat_batch_limit_packets": waiting.rows,
             "lippycat_last_packet_seconds": round(now - self.last_packet, 3),
             "lippycat_resident_memory_bytes": resident_bytes(),
             "lippycat_uptime_seconds": round(now - self.begun, 3),
