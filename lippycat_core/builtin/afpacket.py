@@ -18,7 +18,7 @@ import numpy as np
 
 from lippycat_core.batch import Batch
 from lippycat_core.builtin.links import ANY, LINK_TYPES, SLL2, Link, links
-from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, by_interface
+from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, but_for, by_interface
 from lippycat_core.columns import I32, I64, U8
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
@@ -48,7 +48,7 @@ LARGEST_SNAPLEN = 262144
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
     """How to capture: a pcap filter expression, bytes kept of each packet, promiscuous mode, the ring's size (the larger of
-    both), and whether latency goes before cost."""
+    both), whether latency goes before cost, and the index of an interface that `any` leaves out (0: none)."""
 
     expression: str | None = None
     snaplen: int = LARGEST_SNAPLEN
@@ -56,6 +56,7 @@ class LiveOptions:
     buffer_bytes: int = 32 << 20
     buffer_packets: int = 0
     immediate: bool = False
+    leave_out: int = 0
 
 
 @dataclass(slots=True)
@@ -140,6 +141,8 @@ class AfPacketSource:
         self._program = accept(keep)
         if self._any and options.expression is not None:
             self._program = compile_live(options.expression, SLL2, keep)
+        if options.leave_out:
+            self._program = but_for(options.leave_out, self._program)
 
     def _begin(self) -> None:
         """Filter first, then bind: nothing comes in that was not asked for."""

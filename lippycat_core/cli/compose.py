@@ -14,13 +14,15 @@ from functools import cached_property
 
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
+from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
+from lippycat_core.cli.live import check_input, check_user, give_up_powers, never, open_live
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
+from lippycat_core.cli.vif import open_interface
 from lippycat_core.cli.watching import watched
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
@@ -76,6 +78,7 @@ class Setup:
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
+        check_user(source, may_be_root=bool(source.interfaces) or self.settings["vif.enabled"])
         self.host = Host(self.settings, self._tell)
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
@@ -89,6 +92,11 @@ class Setup:
     def pcap_writer(self, path: str) -> PcapWriter:
         """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
         return PcapWriter(path, self.files)
+
+    @cached_property
+    def virtual_interface(self) -> VirtualInterface | None:
+        """Where packets are injected, where that is asked for: up once this is read. See `open_interface` for what it raises."""
+        return open_interface(self.settings, self._source, self._tell, quiet=self._run.quiet)
 
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
@@ -148,10 +156,13 @@ class Setup:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
+        vif = self.virtual_interface
+        own = 0 if vif is None else vif.index
+        ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self._tell, own) if live else open_source(self.files, kernels),
             bulk,
-            [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
+            [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
             TcpReassembly(
@@ -166,7 +177,7 @@ class Setup:
             self.host.hooks.for_run(info),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self._tell) if live else None
+        loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
@@ -174,7 +185,11 @@ class Setup:
                 compiler.note(done.bytes_done)
             if line is not None:
                 line(done, packets)
+            if vif is not None:
+                vif.drain()
 
+        if vif is not None:
+            vif.stop = stop
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
@@ -182,7 +197,7 @@ class Setup:
             pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self._tell, self._matching):
+                with watched(pipeline, pace, info, self.host, self._tell, self._matching, vif):
                     outcome = pipeline.run()
             finally:
                 if line is not None:
@@ -193,6 +208,8 @@ class Setup:
                     compiler.close()
                     if compiler.problem():
                         not_compiled(compiler.problem())
+        if vif is not None and (not self._run.quiet or vif.lost):
+            say(vif.account())
         stopped = live or outcome.stopped
         return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 

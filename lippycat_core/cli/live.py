@@ -36,11 +36,16 @@ def check_input(command: str, source: Input) -> None:
         "--buffer-size": source.buffer_packets,
         "--snaplen": source.snaplen,
         "--promisc": source.promisc,
-        "--user": source.user,
     }
     given = [name for name, value in live.items() if value is not None]
     if given:
         raise UsageError(f"{given[0]}: is for live capture: name an interface with -i, or leave it out")
+
+
+def check_user(source: Input, *, may_be_root: bool) -> None:
+    """UsageError where a user is named for a run that needs nothing which root alone may do."""
+    if source.user is not None and not may_be_root:
+        raise UsageError("--user: is for live capture and virtual interfaces: name an interface with -i, or leave it out")
 
 
 def _duration_ns(text: str) -> int:
@@ -59,9 +64,10 @@ def never() -> bool:
 
 
 def open_live(
-    host: Host, source: Input, kernels: KernelSet, stop: Callable[[], bool], tell: Callable[[str], None]
+    host: Host, source: Input, kernels: KernelSet, stop: Callable[[], bool], tell: Callable[[str], None], leave_out: int = 0
 ) -> CaptureSource:
-    """The capture, open. It ends after `source.duration`, or when `stop()` says so."""
+    """The capture, open. It ends after `source.duration`, or when `stop()` says so. `leave_out` is the index of an interface
+    that is not meant by `any`."""
     from lippycat_core.builtin.afpacket import LiveOptions
 
     provider = host.choose("capture", DRIVER)
@@ -75,6 +81,7 @@ def open_live(
         settings["capture.buffer_bytes"],
         settings["capture.buffer_packets"],
         settings["capture.immediate"] or settings["tcp.latency_optimization"],
+        leave_out,
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 
