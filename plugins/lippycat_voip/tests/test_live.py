@@ -164,13 +164,3 @@ def test_media_that_is_cut_off_is_told(tmp_path: Path) -> None:
         args = (lc, "sniff", "voip", "-i", FAR, "-f", "udp port 5060", "--duration", "1", "--user", "root", "--compiler", "pure")
         done = subprocess.run(cable.command(*args), check=True, capture_output=True, text=True, timeout=60)
     assert done.stderr == "lc: -f 'udp port 5060' cuts off media, whose ports are others: calls will have no streams\n"
-
-
-TWO_CALLS = """
-0    A>B INVITE call=one from=alice to=bob sdp=A:10000
-10   C>D INVITE call=two from=carol to=dave sdp=C:12000
-50   B>A 200 call=one sdp=B:20000
-60   D>C 200 call=two sdp=D:22000
-100  A:10000>B:20000 rtp=5
-105  C:12000>D:22000 rtp=5 ssrc=2
-"""
