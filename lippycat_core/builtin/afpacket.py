@@ -19,7 +19,7 @@ from lippycat_core.builtin.fanout import Fanout
 from lippycat_core.builtin.links import ANY, SLL2, Link, links
 from lippycat_core.builtin.owntraffic import without_own
 from lippycat_core.builtin.packetring import PacketRing
-from lippycat_core.builtin.packetsocket import PacketSocket, accept, by_interface
+from lippycat_core.builtin.packetsocket import PacketSocket, accept, but_for, by_interface
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
 from lippycat_core.interfaces.capture import Fault, OwnEndpoint, Progress
@@ -51,8 +51,8 @@ LARGEST_SNAPLEN = 262144
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
     """How to capture: a pcap filter expression, bytes kept of each packet, promiscuous mode, the ring's size (the larger of
-    both), whether latency goes before cost, whose packets are left out because they are this process's, and
-    how many threads share the work."""
+    both), whether latency goes before cost, whose packets are left out because they are this process's, how many threads
+    share the work, and the index of an interface that `any` leaves out (0: none)."""
 
     expression: str | None = None
     snaplen: int = LARGEST_SNAPLEN
@@ -62,6 +62,7 @@ class LiveOptions:
     immediate: bool = False
     own: tuple[OwnEndpoint, ...] = ()
     threads: int = 1
+    leave_out: int = 0
 
 
 @dataclass(slots=True)
@@ -144,6 +145,8 @@ class AfPacketSource:
         if self._any and options.expression is not None:
             self._program = compile_live(options.expression, SLL2, keep)
         self._program = without_own(self._program, SLL2, options.own)
+        if options.leave_out:
+            self._program = but_for(options.leave_out, self._program)
 
     def _begin(self) -> None:
         """Filter first, then bind: nothing comes in that was not asked for."""

@@ -157,6 +157,11 @@ def accept(snaplen: int) -> list[Instruction]:
     return [(RET, 0, 0, snaplen)]
 
 
+def but_for(index: int, program: Sequence[Instruction]) -> list[Instruction]:
+    """A program that keeps nothing of one interface, and runs `program` on the packets of all others."""
+    return [(LOAD_WORD, 0, 0, SKF_AD_IFINDEX), (JUMP_EQUAL, 0, 1, index), (RET, 0, 0, 0), *program]
+
+
 def by_interface(programs: Sequence[tuple[int, Sequence[Instruction]]]) -> list[Instruction]:
     """One program that runs each interface's own on its packets, and keeps none of other interfaces; (index, program)."""
     table: list[Instruction] = [(LOAD_WORD, 0, 0, SKF_AD_IFINDEX)]

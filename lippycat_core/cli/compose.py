@@ -15,6 +15,7 @@ from functools import cached_property
 from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
+from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
 from lippycat_core.cli.live import (
     check_input,
@@ -31,6 +32,7 @@ from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
+from lippycat_core.cli.vif import open_interface
 from lippycat_core.cli.watching import watched
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
@@ -104,6 +106,11 @@ class Setup:
         """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
         return PcapWriter(path, self.files)
 
+    @cached_property
+    def virtual_interface(self) -> VirtualInterface | None:
+        """Where packets are injected, where that is asked for: up once this is read. See `open_interface` for what it raises."""
+        return open_interface(self.settings, self._source, self._tell, quiet=self._run.quiet)
+
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
         DriverUnfit where a driver was named and does not fit."""
@@ -162,10 +169,14 @@ class Setup:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
+        vif = self.virtual_interface
+        ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell, self.own) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self._tell, self.own, 0 if vif is None else vif.index)
+            if live
+            else open_source(self.files, kernels),
             bulk,
-            [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
+            [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
             TcpReassembly(
@@ -180,7 +191,7 @@ class Setup:
             self.host.hooks.for_run(info),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self._tell) if live else None
+        loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
@@ -188,7 +199,11 @@ class Setup:
                 compiler.note(done.bytes_done)
             if line is not None:
                 line(done, packets)
+            if vif is not None:
+                vif.drain()
 
+        if vif is not None:
+            vif.stop = stop
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
@@ -198,7 +213,7 @@ class Setup:
             pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self._tell, self._matching):
+                with watched(pipeline, pace, info, self.host, self._tell, self._matching, vif):
                     outcome = pipeline.run()
             finally:
                 if line is not None:
@@ -209,6 +224,8 @@ class Setup:
                     compiler.close()
                     if compiler.problem():
                         not_compiled(compiler.problem())
+        if vif is not None and (not self._run.quiet or vif.lost):
+            say(vif.account())
         stopped = live or outcome.stopped
         return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 

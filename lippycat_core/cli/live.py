@@ -57,7 +57,8 @@ def idle_options(settings: Settings, *, live: bool) -> str:
     """One line about options that were given and cannot act in this run; "" where all of them do."""
     if live and not in_turns(settings):
         return ""
-    origins = [settings.origin(key) for key in (QUEUE if live else LIVE_ONLY)]
+    keys = [key for key in (QUEUE if live else LIVE_ONLY) if key != "capture.user" or not settings["vif.enabled"]]
+    origins = [settings.origin(key) for key in keys]
     given = ", ".join(origin.removeprefix("option ") for origin in origins if origin.startswith("option "))
     if not given:
         return ""
@@ -121,9 +122,10 @@ def open_live(
     stop: Callable[[], bool],
     tell: Callable[[str], None],
     own: Sequence[OwnEndpoint] = (),
+    leave_out: int = 0,
 ) -> CaptureSource:
     """The capture, open. It ends after `source.duration`, or when `stop()` says so. Packets from and to `own` are left out,
-    unless the settings want them."""
+    unless the settings want them. `leave_out` is the index of an interface that is not meant by `any`."""
     from lippycat_core.builtin.afpacket import LiveOptions
 
     provider = host.choose("capture", DRIVER)
@@ -139,6 +141,7 @@ def open_live(
         settings["capture.immediate"] or settings["tcp.latency_optimization"],
         () if settings["capture.own_traffic"] else tuple(own),
         settings["capture.threads"],
+        leave_out,
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 

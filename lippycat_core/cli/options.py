@@ -99,6 +99,22 @@ class Tcp(NamedTuple):
         return {f"tcp.{name}": value for name, value in self._asdict().items()}
 
 
+class Vif(NamedTuple):
+    """Whether packets go to a virtual interface, and how; None leaves the setting to environment, file and default."""
+
+    enabled: bool | None
+    name: str | None
+    netns: str | None
+    type: str | None
+    replay_timing: bool | None
+    speed: str | None
+    startup_delay: str | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {f"vif.{name}": value for name, value in self._asdict().items()}
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -276,6 +292,37 @@ def tcp_options(
         tcp_buffer_pool_size,
         tcp_latency_optimization,
     )
+
+
+def vif_options(
+    virtual_interface: Annotated[
+        bool | None,
+        typer.Option(
+            "--virtual-interface/--no-virtual-interface",
+            "-V",
+            help="Inject the packets that the run keeps into a virtual interface, for Wireshark, tcpdump or Snort to read.",
+        ),
+    ] = None,
+    vif_name: Annotated[str | None, typer.Option(metavar="NAME", help="What that interface is called: lc0.")] = None,
+    vif_netns: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make it in this network namespace, which exists.")
+    ] = None,
+    vif_type: Annotated[
+        str | None, typer.Option(metavar="tap|tun", help="tap takes Ethernet frames, tun bare IP packets.")
+    ] = None,
+    vif_replay_timing: Annotated[
+        bool | None,
+        typer.Option("--vif-replay-timing/--no-vif-replay-timing", help="Packets of files as far apart as they were captured."),
+    ] = None,
+    vif_speed: Annotated[
+        str | None, typer.Option(metavar="FACTOR", help="With that so many times faster, 0.5 for half as fast.")
+    ] = None,
+    vif_startup_delay: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long after the interface is up the first packet comes: 3s.")
+    ] = None,
+) -> Vif:
+    """Options that say whether packets go to a virtual interface, and when."""
+    return Vif(virtual_interface, vif_name, vif_netns, vif_type, vif_replay_timing, vif_speed, vif_startup_delay)
 
 
 def output_options(

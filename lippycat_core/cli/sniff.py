@@ -6,10 +6,20 @@ from typing import Annotated
 
 import typer
 
-from lippycat_core.cli.options import Input, Output, Run, input_options, output_options, run_options, with_options
+from lippycat_core.cli.options import (
+    Input,
+    Output,
+    Run,
+    Vif,
+    input_options,
+    output_options,
+    run_options,
+    vif_options,
+    with_options,
+)
 
 
-@with_options(source=input_options, run=run_options, output=output_options)
+@with_options(source=input_options, run=run_options, output=output_options, vif=vif_options)
 def sniff(
     count: Annotated[int | None, typer.Option("-c", "--count", metavar="N", min=1, help="End after this many packets.")] = None,
     write_file: Annotated[
@@ -25,8 +35,9 @@ def sniff(
     source: Input,
     run: Run,
     output: Output,
+    vif: Vif,
 ) -> int:
-    """List packets, or write them to a file; subcommands look into protocols."""
+    """List packets, or write them to a file or an interface; subcommands look into protocols."""
     from lippycat_core.cli.listing import list_packets
 
-    return list_packets(source, run, output, count=count, write_file=write_file)
+    return list_packets(source, run, output, vif, count=count, write_file=write_file)

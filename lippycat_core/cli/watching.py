@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lippycat_core.builtin.vif import VirtualInterface
 from lippycat_core.cli.arguments import TRUE
 from lippycat_core.cli.matching import Matching
 from lippycat_core.control.monitor import Monitor, Watch
@@ -19,7 +20,13 @@ from lippycat_core.pipeline import Pace, Pipeline
 
 @contextmanager
 def watched(
-    pipeline: Pipeline, pace: Pace, info: RunInfo, host: Host, tell: Callable[[str], None], matching: Matching | None
+    pipeline: Pipeline,
+    pace: Pace,
+    info: RunInfo,
+    host: Host,
+    tell: Callable[[str], None],
+    matching: Matching | None,
+    vif: VirtualInterface | None = None,
 ) -> Iterator[Monitor]:
     """Watch `pipeline`, which runs at `pace`, for as long as the context lasts. UsageError where metrics cannot be served."""
     settings = host.settings
@@ -32,6 +39,7 @@ def watched(
         place=folder() if settings["control.socket"] else None,
         config=lambda: [row._asdict() for row in config_rows(settings)],
         match=None if matching is None else matching.backend,
+        injected=dict if vif is None else vif.results,
     )
     monitor = Monitor(watch, tell, host.hooks.alert)
     pace.on_batch = monitor.batch

@@ -35,6 +35,7 @@ EVICTED = (
 DROPS = ("kernel", "interface", "damaged", "queue", "queue_time", OTHER)
 REPEATED = ("sip_copy", "sip_retransmission", "rtp_duplicate", OTHER)
 BACKENDS = ("pure", "simd", "opencl", "cuda", OTHER)
+INJECTED = ("injected", "dropped", "skipped")
 LEVELS = ("warning", "critical")
 STREAM_BUFFERS = ("open", "idle", "pooled")
 
@@ -67,6 +68,7 @@ METRICS = (
     _counter("bytes", "bytes", "On the wire, of all packets that were looked at."),
     _counter("evicted", "entries", "Given up because a table was full or waited for too long.", "table", EVICTED),
     _counter("repeated", "items", "Came more than once.", "what", REPEATED),
+    _counter("vif_packets", "packets", "For the virtual interface, by what became of them.", "result", INJECTED),
     _counter("match_batches", "batches", "Matched, by match backend.", "backend", BACKENDS),
     _counter("match_failures", "failures", "Failures of match backends.", "backend", BACKENDS),
     _gauge("entries", "entries", "In the tables now.", "table", HELD),

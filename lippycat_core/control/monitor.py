@@ -41,6 +41,7 @@ class Watch(NamedTuple):
     place: Path | None = None  # where the control socket is to be; None: nowhere
     config: Callable[[], Sequence[Mapping[str, object]]] = tuple
     match: FallbackBackend | None = None
+    injected: Callable[[], Mapping[str, int]] = dict  # packets for a virtual interface, by result
 
 
 class Monitor:
@@ -70,7 +71,7 @@ class Monitor:
     def begin(self, pipeline: Pipeline) -> None:
         """Watch `pipeline`, which is about to run with our `batch` as its `on_batch`."""
         self._pipeline = pipeline
-        self._reading = Reading(pipeline, self.watch.limits, self.watch.match)
+        self._reading = Reading(pipeline, self.watch.limits, self.watch.match, self.watch.injected)
         self._last = self._reading.snapshot({})
         self._thread = threading.Thread(target=self._run, name="lc-control", daemon=True)
         self._thread.start()

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
@@ -24,12 +24,20 @@ class Limits(NamedTuple):
 
 
 class Reading:
-    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used."""
+    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used,
+    and `injected` gives the packets for a virtual interface by result."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, match: FallbackBackend | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        limits: Limits,
+        match: FallbackBackend | None = None,
+        injected: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._match = match
+        self._injected = injected
         self.batches = BatchTimes()
         self.begun = self.last_packet = time.monotonic()
         self.bound = False  # whether the dissectors have seen a batch, and so can say what they hold
@@ -79,6 +87,7 @@ class Reading:
             "lippycat_packets_undecodable_total": _counts(accounting["undecodable"]),
             "lippycat_evicted_total": pipeline.evicted(),
             "lippycat_repeated_total": repeated,
+            "lippycat_vif_packets_total": self._injected(),
             "lippycat_match_batches_total": self._match.batches if self._match is not None else {},
             "lippycat_match_failures_total": failures,
             "lippycat_entries": held,

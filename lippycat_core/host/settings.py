@@ -130,6 +130,18 @@ class Capture(Section):
     user: str = setting("")
 
 
+class Vif(Section):
+    """The virtual interface that packets are injected into."""
+
+    enabled: bool = setting(False)
+    name: str = setting("lc0")
+    netns: str = setting("")
+    type: str = setting("tap")
+    replay_timing: bool = setting(False)
+    speed: float = setting(1.0, 0, 1_000_000)
+    startup_delay: int = setting(3 * SECOND_NS, 0, 3600 * SECOND_NS, unit="duration")
+
+
 class Control(Section):
     """Whether and how a run can be asked about itself."""
 
@@ -155,6 +167,7 @@ class Core(Section):
     tcp: Tcp = Tcp()
     gpu: Gpu = Gpu()
     capture: Capture = Capture()
+    vif: Vif = Vif()
     control: Control = Control()
     metrics: Metrics = Metrics()
 

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
+from lippycat_core.builtin.tee import Tee
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Match, Output, Run, Tcp
+from lippycat_core.cli.options import Input, Match, Output, Run, Tcp, Vif
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
-from lippycat_core.interfaces.sink import Sink
+from lippycat_core.interfaces.sink import PacketWriter, Sink
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.patterns import Dialling
@@ -32,6 +33,7 @@ def analyse(
     output: Output,
     match: Match,
     tcp: Tcp,
+    vif: Vif,
     *,
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
@@ -48,8 +50,10 @@ def analyse(
     if not listed and (output.format is not None or messages):
         option = "--messages" if messages else "--format"
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
-    flags = {f"voip.{name}": value or None for name, value in filters.items()}
-    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags()})
+    flags: dict[str, object] = {f"voip.{name}": value or None for name, value in filters.items()}
+    setup = Setup(
+        "sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **vif.flags()}
+    )
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
@@ -71,15 +75,20 @@ def analyse(
         buffers=setup.stream_buffers(),
         batch_size=setup.settings["tcp.batch_size"],
         tune_batches=setup.settings["tcp.auto_tuning"],
-        packets=write_file is not None,
+        packets=write_file is not None or setup.settings["vif.enabled"],
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
     dissector = VoipDissector(options)
     sinks: list[Sink] = []
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
+    writers: list[PacketWriter] = []
     if write_file is not None:
-        sinks.append(dissector.packets(setup.pcap_writer(write_file)))
+        writers.append(setup.pcap_writer(write_file))
+    if setup.virtual_interface is not None:
+        writers.append(setup.virtual_interface)
+    if writers:
+        sinks.append(dissector.packets(Tee(writers)))
     result = setup.analyse([dissector], sinks)
     if not listed and not run.quiet:
         print(accounting_line(result.outcome.summary), file=sys.stderr)
