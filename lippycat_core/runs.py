@@ -53,6 +53,11 @@ class RunTable(Sequence[Run]):
         if self.count:
             self._before.setdefault(stream.slot, []).append((self.count, stream))
 
+    @property
+    def ended(self) -> Iterable[int]:
+        """Flow slots of directions that are kept no more though there are rows of them."""
+        return self._before
+
     def of(self, owner: object) -> Rows:
         """All rows as they are, and by what number those of `owner` are known."""
         number = next((n for n, other in enumerate(self._owners, 1) if other is owner), 0)
