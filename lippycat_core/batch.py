@@ -155,16 +155,20 @@ class Batch:
 
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """Copy `data` behind the records and return its offset; the slab grows where it must (views are rebuilt)."""
-        need = self.arena + len(data)
+        self.reserve(len(data))
+        off = self.arena
+        self.arena += len(data)
+        self.mem[off : self.arena] = data
+        return off
+
+    def reserve(self, nbytes: int) -> None:
+        """See to it that so many bytes fit behind `arena`; the slab grows where it must (views are rebuilt)."""
+        need = self.arena + nbytes
         if need > len(self.slab):
             grown = np.zeros(max(need, 2 * len(self.slab)), np.uint8)
             grown[: self.arena] = self.slab[: self.arena]
             self.slab = grown
             self.bind(self.kernels)
-        off = self.arena
-        self.mem[off:need] = data
-        self.arena = need
-        return off
 
 
 def lost_in_both(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:

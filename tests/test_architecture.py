@@ -21,7 +21,7 @@ ROOMS = (
     ("interfaces",),
     ("matching",),
     ("gpu",),
-    ("sequence", "connections", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
+    ("sequence", "connections", "runs", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
     ("fragments", "filters", "sessions", "packet"),
     ("builtin",),
     ("pipeline",),

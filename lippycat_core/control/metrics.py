@@ -24,7 +24,6 @@ EVICTED = (
     "tcp_buffer_full",
     "tcp_buffer_overwritten",
     "tcp_buffers",
-    "tcp_buffers_idle",
     "tcp_bytes",
     "tcp_heads",
     "tcp_out_of_window",
