@@ -25,8 +25,9 @@ from lippycat_core.interfaces.sink import PacketWriter
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_core.streambuffers import StreamBuffers
 from lippycat_voip.batching import BatchSize
+from lippycat_voip.boundaries import Boundaries
 from lippycat_voip.callbuffer import Bounds, CallBuffer, Owner
-from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
+from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_TRANSPORT, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
 from lippycat_voip.following import Follower, row_ends
 from lippycat_voip.framer import Framer, claim_stream
@@ -44,6 +45,7 @@ from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.selection import Filters, Selection
 from lippycat_voip.streams import StreamTable
+from lippycat_voip.transports import transport_number
 
 CHUNK = 512
 """Messages that are parsed at once: their table (112 KB) stays in the cache with what is read from it."""
@@ -73,7 +75,7 @@ class VoipOptions:
 
 
 class VoipDissector:
-    """SIP over UDP and TCP, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
+    """SIP over UDP, TCP and what TCP carries, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
 
     name: ClassVar[str] = "voip"
     kinds: ClassVar[tuple[str, ...]] = KINDS
@@ -122,6 +124,7 @@ class VoipDissector:
             self._follower.ask(filtering=self._dialogs.filtering, listing=options.rtp_heuristic)
         self._descriptions = Descriptions()
         self._framer = Framer(buffers=options.buffers)
+        self._boundaries = Boundaries()
         self._batch = BatchSize(options.batch_size, CHUNK, tuned=options.tune_batches)
         self._base = 0
         self._table: I32 = np.zeros(CHUNK * M_WIDTH, np.int32)
@@ -144,6 +147,7 @@ class VoipDissector:
         self._streams.bind(kernels)
         self._descriptions.bind(kernels)
         self._framer.bind(kernels)
+        self._boundaries.bind(kernels)
         if self._selection is not None:
             self._selection.bind(kernels)
         if self._follower is not None:
@@ -228,8 +232,11 @@ class VoipDissector:
         carriers: list[Sequence[Owner]] = []  # packets behind each message, where they are followed
         for run in segment.runs:
             if run.connection.owner is self:
-                self._framer.feed(batch, run, framed)
+                (self._boundaries if run.whole else self._framer).feed(batch, run, framed)
                 completed = len(framed) // SP_WIDTH - len(owners)
+                if completed and run.connection.transport != "tcp":
+                    at = len(owners) * SP_WIDTH + SP_TRANSPORT
+                    framed[at::SP_WIDTH] = [transport_number(run.connection.transport)] * completed
                 owners += [run] * completed
                 if self._follower is not None:
                     carriers += self._follower.run(run, run.connection.state[run.side], completed)
@@ -310,7 +317,8 @@ class VoipDissector:
         """The SIP, call and media fields of the summary record."""
         summary = self._dialogs.summary()
         framer = self._framer
-        streams = {"unfinished": framer.dropped + framer.unfinished, "oversized": framer.oversized}
+        unfinished = framer.dropped + framer.unfinished + self._boundaries.dropped
+        streams = {"unfinished": unfinished, "oversized": framer.oversized}
         return {**summary, "sip": {**cast(Mapping[str, object], summary["sip"]), **streams}}
 
     def evicted(self) -> Mapping[str, int]:
