@@ -6,6 +6,7 @@ together (datagrams from fragments, messages from TCP segments), so that every p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,6 +55,8 @@ class Batch:
     form that the bound kernels take; `mem` is a memoryview of the slab for slicing bytes out of it. `may_have_fragments` and
     `may_have_tcp` are False where decoding found none, so that whoever looks for them need not. `datagrams` says which rows
     completed an IP datagram, each with the numbers of the other records that its fragments came in.
+
+    `secrets` are those that the input brought in front of the first row, as (pcapng secrets type, data).
 
     A live source says with `clock_ns` up to which capture time no more packets will come (0: it does not know), and with
     `lost` in which span of capture time packets were dropped that nobody was told of yet ((0, 0): none). Of a file both are
@@ -114,6 +117,7 @@ class Batch:
         self.lost: tuple[int, int] | None = None
         self.may_have_fragments = self.may_have_tcp = True
         self.datagrams: list[tuple[int, tuple[int, ...]]] = []
+        self.secrets: Sequence[tuple[int, bytes]] = ()
 
     @property
     def nbytes(self) -> int:

@@ -29,8 +29,10 @@ from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernels.account import STATUSES, T_BYTES, T_FIRST, T_LAST, T_WIDTH, keep, tally
 from lippycat_core.kernels.decode import decode
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.layers import Layers
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.routing import Router
+from lippycat_core.runs import RunTable
 from lippycat_core.timetext import rfc3339
 
 FILL_TIMEOUT_MS = 200
@@ -76,6 +78,7 @@ class Parts:
     tcp: TcpReassembly
     capture_filter: CaptureFilter | None = None
     hooks: Hooks | None = None
+    layers: Layers | None = None
 
 
 @dataclass(slots=True)
@@ -241,14 +244,16 @@ class Pipeline:
         batch.first_record = self._numbered + 1
         self._numbered += batch.rows
         self._tell_losses(batch.lost)
+        if parts.layers is not None and batch.secrets:
+            parts.layers.learn(batch.secrets)
         parts.fragments.join(batch)
         begin = 0
         while begin < batch.rows:
             end = parts.flows.track(batch, begin)
             if end > begin:
                 self._router.route(batch, begin, end)
-                runs = parts.tcp.segment(batch, begin, end)
-                segment = Segment(batch, begin, end, runs, parts.tcp.kept, self._now if self._pace.at_once else None)
+                runs, kept = self._streams(batch, begin, end)
+                segment = Segment(batch, begin, end, runs, kept, self._now if self._pace.at_once else None)
                 for dissector in parts.dissectors:
                     self._events.extend(dissector.rows(segment))
             if (due := parts.flows.tick_due) is not None:
@@ -267,6 +272,15 @@ class Pipeline:
         for dissector in self._parts.dissectors:
             if isinstance(dissector, MindsLosses):
                 dissector.losses(*lost)
+
+    def _streams(self, batch: Batch, begin: int, end: int) -> tuple[RunTable, list[int]]:
+        """The runs of a segment, read through their layers, and the records whose bytes wait."""
+        tcp, layers = self._parts.tcp, self._parts.layers
+        runs = tcp.segment(batch, begin, end)
+        if layers is None:
+            return runs, tcp.kept
+        runs = layers.segment(batch, begin, runs)
+        return runs, [*tcp.kept, *layers.kept]
 
     def _work_alone(self, batch: Batch) -> None:
         begun = time.perf_counter()
@@ -356,7 +370,10 @@ class Pipeline:
         batch.frame.ts_ns[0] = batch.route.now_ns[0] = now_ns
         batch.route.status[0] = OTHER
         batch.route.flow[0] = -1
-        if runs := self._parts.tcp.finish(batch):
+        runs = self._parts.tcp.finish(batch)
+        if self._parts.layers is not None:
+            runs = self._parts.layers.segment(batch, 0, runs)
+        if runs:
             for dissector in self._parts.dissectors:
                 self._events.extend(dissector.rows(Segment(batch, 0, 1, runs)))
 
@@ -429,6 +446,7 @@ class Pipeline:
     def evicted(self) -> dict[str, int]:
         """What bounded tables gave up so far, by table; those that gave up nothing are left out."""
         tables: list[Mapping[str, int]] = [self._parts.flows.evicted(), self._parts.fragments.evicted, self._parts.tcp.evicted()]
+        tables += [] if self._parts.layers is None else [self._parts.layers.evicted()]
         tables += [dissector.evicted() for dissector in self._parts.dissectors]
         total: dict[str, int] = {}
         for table in tables:

@@ -18,10 +18,11 @@ from lippycat_core.batch import Batch
 from lippycat_core.columns import ACK, FIN, I32, RST, SYN
 from lippycat_core.connections import Connection, Stream, TcpRows
 from lippycat_core.flows import FlowTable
-from lippycat_core.interfaces.dissect import BulkDissector, Run
+from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernels import flow as f
 from lippycat_core.kernels import tcp as k
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.routing import Claimant
 from lippycat_core.runs import RunTable
 from lippycat_core.sequence import PAGE, Piece, SequenceSpace
 from lippycat_core.stream_claims import StreamClaims
@@ -50,7 +51,7 @@ class TcpReassembly:
     def __init__(
         self,
         flows: FlowTable,
-        dissectors: Sequence[BulkDissector],
+        dissectors: Sequence[Claimant],
         *,
         max_connections: int = 1 << 16,
         max_bytes: int = 50 << 20,
@@ -59,7 +60,7 @@ class TcpReassembly:
         idle_ns: int = CONNECTION_IDLE_NS,
     ) -> None:
         self._flows = flows
-        self._claims = StreamClaims(flows, dissectors)
+        self.claims = self._claims = StreamClaims(flows, dissectors)
         self._max_connections = max_connections
         self._max_pages = max_pages
         self._most_head_bytes = max_bytes // HEADS_SHARE
@@ -143,6 +144,13 @@ class TcpReassembly:
         for stream in list(self._waiting):
             self._flush(stream, batch.rows - 1)
         return runs
+
+    def let_go(self, connection: Connection) -> None:
+        """Nobody wants a connection after all: keep nothing of it, and pass over what follows."""
+        for stream in list(connection.streams):
+            if stream is not None:
+                self._drop(stream, f.T_REFUSED)
+        self._connections.pop(connection, None)
 
     @property
     def held_bytes(self) -> int:

@@ -6,13 +6,15 @@ a `Run` when it is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, overload
+
+import numpy as np
 
 from lippycat_core.columns import I32
 from lippycat_core.connections import Stream
 from lippycat_core.interfaces.dissect import Run
-from lippycat_core.kernels.tcp import R_WIDTH
+from lippycat_core.kernels.tcp import R_OWNER, R_WIDTH
 
 
 class Rows(NamedTuple):
@@ -38,6 +40,7 @@ class RunTable(Sequence[Run]):
         self._others: list[tuple[int, Run]] = []
         self._before: dict[int, list[tuple[int, Stream]]] = {}
         self._made: list[Run] | None = None
+        self._hidden: frozenset[int] = frozenset()  # rows that `replace` put something in the place of
 
     def append(self, run: Run) -> None:
         """Put a run behind all that is there."""
@@ -52,6 +55,32 @@ class RunTable(Sequence[Run]):
         """A direction is kept no more; rows in front of here are still its own."""
         if self.count:
             self._before.setdefault(stream.slot, []).append((self.count, stream))
+
+    def replace(self, owners: Sequence[object], read: Callable[[Run], Iterable[Run]], first: Iterable[Run]) -> None:
+        """Put in the place of each run of `owners` what `read` gives for it, and `first` in front of all."""
+        rows = self._rows_of(owners)
+        runs = [(2 * at + 1, self.run(at)) for at in rows] + [(2 * at, run) for at, run in self._others]
+        others = [(0, run) for run in first]
+        for key, run in sorted(runs, key=lambda pair: pair[0]):
+            if any(run.connection.owner is owner for owner in owners):
+                others += [((key + 1) // 2, inner) for inner in read(run)]
+            else:
+                others.append((key // 2, run))
+        self._others, self._hidden, self._made = others, frozenset(rows), None
+
+    def has(self, owners: Sequence[object]) -> bool:
+        """Whether there are runs of `owners`."""
+        if any(run.connection.owner is owner for _, run in self._others for owner in owners):
+            return True
+        return bool(self._rows_of(owners))
+
+    def _rows_of(self, owners: Sequence[object]) -> list[int]:
+        numbers = [n for n, known in enumerate(self._owners, 1) if any(known is owner for owner in owners)]
+        if not numbers or not self.count:
+            return []
+        whose = self.table[: self.count * R_WIDTH].reshape(-1, R_WIDTH)[:, R_OWNER]
+        rows: list[int] = np.flatnonzero(np.isin(whose, numbers)).tolist()
+        return rows
 
     @property
     def ended(self) -> Iterable[int]:
@@ -74,14 +103,17 @@ class RunTable(Sequence[Run]):
             self._made = []
             at = 0
             for count, run in self._others:
-                self._made += map(self.run, range(at, count))
+                self._made += self._rows(at, count)
                 self._made.append(run)
                 at = count
-            self._made += map(self.run, range(at, self.count))
+            self._made += self._rows(at, self.count)
         return self._made
 
+    def _rows(self, begin: int, end: int) -> Iterator[Run]:
+        return (self.run(at) for at in range(begin, end) if at not in self._hidden)
+
     def __len__(self) -> int:
-        return self.count + len(self._others)
+        return self.count - len(self._hidden) + len(self._others)
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self._all())

@@ -22,7 +22,7 @@ ROOMS = (
     ("matching",),
     ("gpu",),
     ("sequence", "connections", "runs", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
-    ("fragments", "filters", "sessions", "packet"),
+    ("fragments", "filters", "sessions", "layers", "packet"),
     ("builtin",),
     ("pipeline",),
     ("hookspecs", "host"),

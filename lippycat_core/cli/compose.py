@@ -46,6 +46,7 @@ from lippycat_core.interfaces.dissect import BulkDissector, Dissector
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
+from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sessions import Sessions
@@ -121,8 +122,8 @@ class Setup:
 
     def stream_buffers(self) -> StreamBuffers:
         """What TCP streams of this run lie in while they wait for a whole message: the driver and the bounds that the
-        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly the
-        other: so neither starves the other, and what is given up does not depend on where a batch ends."""
+        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly and
+        layers the other: so neither starves the other, and what is given up does not depend on where a batch ends."""
         settings = self.settings
         provider = self.host.choose("buffer")
         if provider is None:
@@ -150,6 +151,18 @@ class Setup:
         reason = " ".join(str(error).split())
         self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
+    def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
+        """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has an eighth of the
+        memory of TCP streams."""
+        layers = self.host.layers() if dissectors else []
+        return Layers(layers, self._layer_raised, max_bytes=self.settings["tcp.memory_limit"] // 8)
+
+    def _layer_raised(self, name: str, error: BaseException) -> None:
+        """The run goes on without it, but what it would have shown is missing."""
+        self._dissector_failed = True
+        reason = " ".join(str(error).split())
+        self._tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
     ) -> Result:
@@ -167,6 +180,16 @@ class Setup:
         flows = FlowTable(kernels, settings["limits.flows"], udp=bool(simple))
         if simple:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
+        layers = self._layers(bulk)
+        tcp = TcpReassembly(
+            flows,
+            [*layers.owners, *bulk],
+            max_connections=settings["limits.tcp_connections"],
+            max_bytes=settings["tcp.memory_limit"] // 2 - layers.max_bytes,
+            max_pages=settings["tcp.assembler_max_pages"],
+            timeout_ns=settings["tcp.stream_timeout"],
+        )
+        layers.attach(tcp)
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         vif = self.virtual_interface
@@ -179,16 +202,10 @@ class Setup:
             [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
-            TcpReassembly(
-                flows,
-                bulk,
-                max_connections=settings["limits.tcp_connections"],
-                max_bytes=settings["tcp.memory_limit"] // 2,
-                max_pages=settings["tcp.assembler_max_pages"],
-                timeout_ns=settings["tcp.stream_timeout"],
-            ),
+            tcp,
             capture_filter,
             self.host.hooks.for_run(info),
+            layers,
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None

@@ -19,6 +19,8 @@ HELD = ("flows", "tcp_connections", "sessions", "calls", "dialogs", "streams", O
 EVICTED = (
     *HELD[:-1],
     "fragments",
+    "layer_bytes",
+    "layer_unreadable",
     "tcp_buffer_age",
     "tcp_buffer_bytes",
     "tcp_buffer_full",

@@ -6,6 +6,7 @@ segment ends is chance: so where a bound of theirs could be met in it, the frame
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -47,10 +48,12 @@ class Framed(NamedTuple):
 
 
 class BulkFramer:
-    """See above. Interpreted kernels are slower than the framer, which then does it all."""
+    """See above. Interpreted kernels are slower than the framer, which then does it all. `feed` frames one run in the framer's
+    place, where not all runs are its own."""
 
-    def __init__(self, framer: Framer, largest_body: int) -> None:
+    def __init__(self, framer: Framer, largest_body: int, feed: Callable[[Batch, Run, list[int]], None] | None = None) -> None:
         self._framer = framer
+        self._feed = framer.feed if feed is None else feed
         self._largest_body = largest_body
         self._marks: I32 = np.zeros(FIRST_SLOTS, np.int32)  # by flow slot
         self._state: I64 = np.zeros(F_WIDTH, np.int64)
@@ -71,7 +74,7 @@ class BulkFramer:
 
     def frame(self, batch: Batch, runs: RunTable, owner: object) -> Framed:
         """The messages that the runs of `owner` complete."""
-        framer, rows = self._framer, runs.of(owner)
+        rows = runs.of(owner)
         table, count = rows.table, rows.count
         others = [(2 * at, run) for at, run in rows.others if run.connection.owner is owner]
         used = table[: count * R_WIDTH].reshape(-1, R_WIDTH)
@@ -96,7 +99,7 @@ class BulkFramer:
         whose: list[Run] = []
         order: list[int] = (2 * keys + 1).tolist()
         for key, run in sorted([*later, *others], key=lambda pair: pair[0]):
-            framer.feed(batch, run, given)
+            self._feed(batch, run, given)
             for side in run.connection.state:
                 if side is not None:
                     self._mark(side.slot, LATER if side.waits and not run.last else 0)

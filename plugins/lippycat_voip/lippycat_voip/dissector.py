@@ -26,9 +26,10 @@ from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_core.runs import RunTable
 from lippycat_core.streambuffers import StreamBuffers
 from lippycat_voip.batching import BatchSize
+from lippycat_voip.boundaries import Boundaries
 from lippycat_voip.bulkframer import BulkFramer, Framed
 from lippycat_voip.callbuffer import Bounds, CallBuffer, Owner
-from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
+from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_TRANSPORT, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
 from lippycat_voip.following import Follower, row_ends
 from lippycat_voip.framer import LARGEST_BODY, Framer, claim_stream
@@ -47,6 +48,7 @@ from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.selection import Filters, Selection
 from lippycat_voip.streams import StreamTable
+from lippycat_voip.transports import transport_number
 
 CHUNK = 512
 """Messages that are parsed at once: their table (112 KB) stays in the cache with what is read from it."""
@@ -76,7 +78,7 @@ class VoipOptions:
 
 
 class VoipDissector:
-    """SIP over UDP and TCP, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
+    """SIP over UDP, TCP and what TCP carries, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
 
     name: ClassVar[str] = "voip"
     kinds: ClassVar[tuple[str, ...]] = KINDS
@@ -126,7 +128,8 @@ class VoipDissector:
             self._follower.ask(filtering=self._dialogs.filtering, listing=options.rtp_heuristic)
         self._descriptions = Descriptions()
         self._framer = Framer(buffers=options.buffers)
-        self._bulk_framer = BulkFramer(self._framer, LARGEST_BODY)
+        self._boundaries = Boundaries()
+        self._bulk_framer = BulkFramer(self._framer, LARGEST_BODY, self._frame_run)
         self._batch = BatchSize(options.batch_size, CHUNK, tuned=options.tune_batches)
         self._base = 0
         self._table: I32 = np.zeros(CHUNK * M_WIDTH, np.int32)
@@ -149,6 +152,7 @@ class VoipDissector:
         self._streams.bind(kernels)
         self._descriptions.bind(kernels)
         self._framer.bind(kernels)
+        self._boundaries.bind(kernels)
         self._bulk_framer.bind(kernels)
         if self._selection is not None:
             self._selection.bind(kernels)
@@ -248,13 +252,21 @@ class VoipDissector:
         if framed.count:
             self._batch.note(framed.count)
 
+    def _frame_run(self, batch: Batch, run: Run, spans: list[int]) -> None:
+        """Append the messages of one run, and say what carried them."""
+        begin = len(spans)
+        (self._boundaries if run.whole else self._framer).feed(batch, run, spans)
+        if len(spans) > begin and run.connection.transport != "tcp":
+            number = transport_number(run.connection.transport)
+            spans[begin + SP_TRANSPORT :: SP_WIDTH] = [number] * ((len(spans) - begin) // SP_WIDTH)
+
     def _one_by_one(self, segment: Segment, carriers: list[Sequence[Owner]]) -> Framed:
         """Frame run by run, and learn what packets carry each message."""
         framed: list[int] = []
         owners: list[Run] = []
         for run in segment.runs:
             if run.connection.owner is self:
-                self._framer.feed(segment.batch, run, framed)
+                self._frame_run(segment.batch, run, framed)
                 completed = len(framed) // SP_WIDTH - len(owners)
                 owners += [run] * completed
                 if self._follower is not None:
@@ -328,7 +340,8 @@ class VoipDissector:
         """The SIP, call and media fields of the summary record."""
         summary = self._dialogs.summary()
         framer = self._framer
-        streams = {"unfinished": framer.dropped + framer.unfinished, "oversized": framer.oversized}
+        unfinished = framer.dropped + framer.unfinished + self._boundaries.dropped
+        streams = {"unfinished": unfinished, "oversized": framer.oversized}
         return {**summary, "sip": {**cast(Mapping[str, object], summary["sip"]), **streams}}
 
     def evicted(self) -> Mapping[str, int]:
