@@ -257,8 +257,8 @@ class Pipeline:
             for dissector in parts.dissectors:
                 if isinstance(dissector, MindsLosses):
                     dissector.losses(*batch.lost)
-        if parts.layers is not None and batch.secrets:
-            parts.layers.learn(batch.secrets)
+        if parts.layers is not None:
+            parts.layers.begin(batch)
         parts.fragments.join(batch)
         begin = 0
         while begin < batch.rows:

@@ -94,6 +94,16 @@ class Tcp(NamedTuple):
         return {f"tcp.{name}": value for name, value in self._asdict().items()}
 
 
+class Tls(NamedTuple):
+    """What opens TLS; None leaves it to environment, file and default."""
+
+    keylog: str | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {"tls.keylog": self.keylog}
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -252,6 +262,16 @@ def tcp_options(
         tcp_buffer_pool_size,
         tcp_latency_optimization,
     )
+
+
+def tls_options(
+    tls_keylog: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Read TLS with the keys of this log (SSLKEYLOGFILE's format), also while it grows."),
+    ] = None,
+) -> Tls:
+    """Options that say what opens TLS."""
+    return Tls(tls_keylog)
 
 
 def output_options(

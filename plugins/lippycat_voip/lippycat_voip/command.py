@@ -12,16 +12,18 @@ from lippycat_core.cli.options import (
     Output,
     Run,
     Tcp,
+    Tls,
     input_options,
     match_options,
     output_options,
     run_options,
     tcp_options,
+    tls_options,
     with_options,
 )
 
 
-@with_options(source=input_options, run=run_options, output=output_options, match=match_options, tcp=tcp_options)
+@with_options(source=input_options, run=run_options, output=output_options, match=match_options, tcp=tcp_options, tls=tls_options)
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
     sip_user: Annotated[
@@ -82,6 +84,7 @@ def voip(
     output: Output,
     match: Match,
     tcp: Tcp,
+    tls: Tls,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
     from lippycat_voip.session import analyse
@@ -92,6 +95,7 @@ def voip(
         output,
         match,
         tcp,
+        tls,
         filters={
             "sip_user": sip_user,
             "sip_user_file": sip_user_file,
