@@ -40,6 +40,7 @@ from lippycat_core.kernelset import Interpreted
 from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 from lippycat_core.streambuffers import StreamBuffers
 
@@ -180,7 +181,7 @@ class Setup:
             flows,
             [*layers.owners, *bulk],
             max_connections=settings["limits.tcp_connections"],
-            max_bytes=settings["tcp.memory_limit"] // 2 - layers.max_bytes,
+            max_bytes=settings["tcp.memory_limit"] // 2 - settings["tcp.memory_limit"] // 32 - layers.max_bytes,
             max_pages=settings["tcp.assembler_max_pages"],
             timeout_ns=settings["tcp.stream_timeout"],
         )
@@ -197,6 +198,7 @@ class Setup:
             capture_filter,
             self.host.hooks.for_run(info),
             layers,
+            SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         loaded = give_up_powers(self.host, wanted, self._tell) if live else None
