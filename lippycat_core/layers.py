@@ -93,8 +93,8 @@ class _Wrapped:
 class Layers:
     """The connections of all layers, at most `max_bytes` held by them; beyond, those silent longest are let go.
 
-    `on_error(name, exception)` is called once for a layer that raised, `on_unread(kind)` once where the input brings secrets
-    that no layer takes.
+    `on_error(name, exception)` is called once for a layer that raised, `on_unread()` once where the input brings secrets that no
+    layer takes. `more()` gives what secrets have come beside the input's since it was asked last.
     """
 
     def __init__(
@@ -104,11 +104,13 @@ class Layers:
         *,
         max_bytes: int = 16 << 20,
         on_unread: Callable[[], None] = lambda: None,
+        more: Callable[[], Iterable[tuple[int, bytes]]] = tuple,
     ) -> None:
         self.owners = [Layer(layer) for layer in layers]
         self.kept: list[int] = []
         """Records of the segment at hand whose bytes wait in a layer (see `Segment.kept`)."""
         self._on_error = on_error
+        self._more = more
         self._on_unread: Callable[[], None] | None = on_unread
         self.max_bytes = max_bytes
         self._open: OrderedDict[Connection, _Wrapped] = OrderedDict()  # longest silent first
@@ -124,8 +126,13 @@ class Layers:
         self._tcp = tcp
         self._claims = tcp.claims
 
-    def learn(self, secrets: Iterable[tuple[int, bytes]]) -> None:
-        """Secrets that the input or a key log brings, in front of the next segment."""
+    def begin(self, batch: Batch) -> None:
+        """A batch is next: take the secrets that it, or a key log, has brought."""
+        secrets = [*self._more(), *batch.secrets]
+        if secrets:
+            self._learn(secrets)
+
+    def _learn(self, secrets: Iterable[tuple[int, bytes]]) -> None:
         takers = [(owner, owner.layer) for owner in self.owners if isinstance(owner.layer, NeedsSecrets)]
         for kind, data in secrets:
             if not takers and self._on_unread is not None:

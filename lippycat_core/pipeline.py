@@ -33,6 +33,7 @@ from lippycat_core.layers import Layers
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.routing import Router
 from lippycat_core.runs import RunTable
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.timetext import rfc3339
 
 FILL_TIMEOUT_MS = 200
@@ -79,6 +80,7 @@ class Parts:
     capture_filter: CaptureFilter | None = None
     hooks: Hooks | None = None
     layers: Layers | None = None
+    sctp: SctpAssociations | None = None
 
 
 @dataclass(slots=True)
@@ -244,8 +246,8 @@ class Pipeline:
         batch.first_record = self._numbered + 1
         self._numbered += batch.rows
         self._tell_losses(batch.lost)
-        if parts.layers is not None and batch.secrets:
-            parts.layers.learn(batch.secrets)
+        if parts.layers is not None:
+            parts.layers.begin(batch)
         parts.fragments.join(batch)
         begin = 0
         while begin < batch.rows:
@@ -277,10 +279,13 @@ class Pipeline:
         """The runs of a segment, read through their layers, and the records whose bytes wait."""
         tcp, layers = self._parts.tcp, self._parts.layers
         runs = tcp.segment(batch, begin, end)
-        if layers is None:
-            return runs, tcp.kept
-        runs = layers.segment(batch, begin, runs)
-        return runs, [*tcp.kept, *layers.kept]
+        kept = tcp.kept
+        if layers is not None:
+            runs = layers.segment(batch, begin, runs)
+            kept = [*kept, *layers.kept]
+        if self._parts.sctp is not None and (others := self._parts.sctp.segment(batch, begin, end)):
+            runs.merge(others)
+        return runs, kept if self._parts.sctp is None else [*kept, *self._parts.sctp.kept]
 
     def _work_alone(self, batch: Batch) -> None:
         begun = time.perf_counter()
@@ -291,6 +296,8 @@ class Pipeline:
 
     def _tick(self, now_ns: int, record: int) -> None:
         self._parts.tcp.tick(now_ns)
+        if self._parts.sctp is not None:
+            self._parts.sctp.tick(now_ns)
         self._parts.flows.tick(now_ns, record)
         for dissector in self._parts.dissectors:
             self._take(dissector.tick(now_ns, record))
@@ -373,6 +380,8 @@ class Pipeline:
         runs = self._parts.tcp.finish(batch)
         if self._parts.layers is not None:
             runs = self._parts.layers.segment(batch, 0, runs)
+        if self._parts.sctp is not None:
+            runs.extend(self._parts.sctp.finish(batch))
         if runs:
             for dissector in self._parts.dissectors:
                 self._events.extend(dissector.rows(Segment(batch, 0, 1, runs)))
@@ -447,6 +456,7 @@ class Pipeline:
         """What bounded tables gave up so far, by table; those that gave up nothing are left out."""
         tables: list[Mapping[str, int]] = [self._parts.flows.evicted(), self._parts.fragments.evicted, self._parts.tcp.evicted()]
         tables += [] if self._parts.layers is None else [self._parts.layers.evicted()]
+        tables += [] if self._parts.sctp is None else [self._parts.sctp.evicted()]
         tables += [dissector.evicted() for dissector in self._parts.dissectors]
         total: dict[str, int] = {}
         for table in tables:

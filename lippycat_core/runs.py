@@ -14,7 +14,7 @@ import numpy as np
 from lippycat_core.columns import I32
 from lippycat_core.connections import Stream
 from lippycat_core.interfaces.dissect import Run
-from lippycat_core.kernels.tcp import R_OWNER, R_WIDTH
+from lippycat_core.kernels.tcp import R_OWNER, R_ROW, R_WIDTH
 
 
 class Rows(NamedTuple):
@@ -67,6 +67,13 @@ class RunTable(Sequence[Run]):
             else:
                 others.append((key // 2, run))
         self._others, self._hidden, self._made = others, frozenset(rows), None
+
+    def merge(self, runs: Iterable[Run]) -> None:
+        """Put `runs`, in the order of their rows, among those that are there."""
+        rows = self.table[: self.count * R_WIDTH].reshape(-1, R_WIDTH)[:, R_ROW]
+        more = [(int(np.searchsorted(rows, run.row, side="right")), run) for run in runs]
+        self._others = sorted([*self._others, *more], key=lambda place: (place[0], place[1].row))
+        self._made = None
 
     def has(self, owners: Sequence[object]) -> bool:
         """Whether there are runs of `owners`."""

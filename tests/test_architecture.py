@@ -22,7 +22,7 @@ ROOMS = (
     ("matching",),
     ("gpu",),
     ("sequence", "connections", "runs", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
-    ("fragments", "filters", "sessions", "layers", "packet"),
+    ("fragments", "filters", "sessions", "layers", "sctp", "packet"),
     ("builtin",),
     ("pipeline",),
     ("hookspecs", "host"),

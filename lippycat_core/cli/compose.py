@@ -10,13 +10,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
+from lippycat_core.builtin.keylogfile import KeyLogFile
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
+from lippycat_core.cli.keylog import key_log
 from lippycat_core.cli.live import (
     check_input,
     give_up_powers,
@@ -43,12 +45,14 @@ from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
 from lippycat_core.interfaces.capture import OwnEndpoint, Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.layer import NeedsSecrets
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 from lippycat_core.streambuffers import StreamBuffers
 
@@ -94,6 +98,7 @@ class Setup:
             say(idle)
         self.own: list[OwnEndpoint] = own_endpoints(self.settings)
         self.host = Host(self.settings, self._tell)
+        self._key_log: KeyLogFile | None = None
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
             self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
@@ -154,8 +159,20 @@ class Setup:
     def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
         """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has an eighth of the
         memory of TCP streams."""
-        layers = self.host.layers() if dissectors else []
-        return Layers(layers, self._layer_raised, max_bytes=self.settings["tcp.memory_limit"] // 8)
+        plugins = self.host.layers() if dissectors else []
+        growing = bool(self._source.interfaces) or input_bytes(self.files) is None
+        readers = [layer for layer in plugins if isinstance(layer, NeedsSecrets)]
+        log = key_log(self.settings, readers=bool(readers), growing=growing) if dissectors else None
+        self._key_log = log
+        for reader in readers:
+            reader.expect(growing and log is not None)
+
+        def unread() -> None:
+            self._tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
+
+        limit = self.settings["tcp.memory_limit"] // 8
+        more = tuple if log is None else partial(log.read, last=not growing)
+        return Layers(plugins, self._layer_raised, max_bytes=limit, on_unread=unread, more=more)
 
     def _layer_raised(self, name: str, error: BaseException) -> None:
         """The run goes on without it, but what it would have shown is missing."""
@@ -185,7 +202,7 @@ class Setup:
             flows,
             [*layers.owners, *bulk],
             max_connections=settings["limits.tcp_connections"],
-            max_bytes=settings["tcp.memory_limit"] // 2 - layers.max_bytes,
+            max_bytes=settings["tcp.memory_limit"] // 2 - settings["tcp.memory_limit"] // 32 - layers.max_bytes,
             max_pages=settings["tcp.assembler_max_pages"],
             timeout_ns=settings["tcp.stream_timeout"],
         )
@@ -206,6 +223,7 @@ class Setup:
             capture_filter,
             self.host.hooks.for_run(info),
             layers,
+            SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None
@@ -237,6 +255,8 @@ class Setup:
                     line.close()
                 if self._matching is not None:
                     self._matching.close()
+                if self._key_log is not None:
+                    self._key_log.close()
                 if compiler is not None:
                     compiler.close()
                     if compiler.problem():

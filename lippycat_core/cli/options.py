@@ -115,6 +115,16 @@ class Vif(NamedTuple):
         return {f"vif.{name}": value for name, value in self._asdict().items()}
 
 
+class Tls(NamedTuple):
+    """What opens TLS; None leaves it to environment, file and default."""
+
+    keylog: str | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {"tls.keylog": self.keylog}
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -323,6 +333,16 @@ def vif_options(
 ) -> Vif:
     """Options that say whether packets go to a virtual interface, and when."""
     return Vif(virtual_interface, vif_name, vif_netns, vif_type, vif_replay_timing, vif_speed, vif_startup_delay)
+
+
+def tls_options(
+    tls_keylog: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Read TLS with the keys of this log (SSLKEYLOGFILE's format), also while it grows."),
+    ] = None,
+) -> Tls:
+    """Options that say what opens TLS."""
+    return Tls(tls_keylog)
 
 
 def output_options(

@@ -68,6 +68,15 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Raw]:
     }
 
 
+FALLBACKS = {"SSLKEYLOGFILE": "tls.keylog"}
+"""Variables that are not ours, and the settings that they give where nobody has set these."""
+
+
+def fallbacks(environ: Mapping[str, str]) -> dict[str, Raw]:
+    """What variables of others say of settings."""
+    return {key: Raw(environ[name], f"environment {name}") for name, key in FALLBACKS.items() if environ.get(name, "").strip()}
+
+
 def find_file(home: Path | None) -> Path | None:
     """The first configuration file that exists."""
     if home is None:

@@ -1,7 +1,8 @@
 """Settings: which there are, what they may be, and where each value came from.
 
-The command line wins over the environment, that over the configuration file, that over the TCP profile (`profiles.py`), that
-over the default. A plugin adds a section of its own with a dataclass that an entry point of `lippycat.settings` names:
+The command line wins over the environment, that over the configuration file, that over what others' variables say
+(SSLKEYLOGFILE) and the TCP profile (`profiles.py`), those over the default. A plugin adds a section of its own with a
+dataclass that an entry point of `lippycat.settings` names:
 defaults from its fields, ranges and units from their metadata (`low`, `high`, `unit`: "duration" or "size").
 """
 
@@ -22,7 +23,7 @@ from pydantic_core.core_schema import ValidationInfo
 from lippycat_core.errors import SettingError
 from lippycat_core.host import profiles, units
 from lippycat_core.host.installed import SETTINGS, Entry, Installed
-from lippycat_core.host.layers import Raw, find_file, from_environment, from_file, from_flags
+from lippycat_core.host.layers import Raw, fallbacks, find_file, from_environment, from_file, from_flags
 
 S = TypeVar("S")
 
@@ -149,6 +150,12 @@ class Control(Section):
     stale_after: int = setting(60 * SECOND_NS, SECOND_NS, 86_400 * SECOND_NS, unit="duration")
 
 
+class Tls(Section):
+    """What opens TLS."""
+
+    keylog: str = setting("")
+
+
 class Metrics(Section):
     """Where metrics are to be had beside the control socket."""
 
@@ -170,6 +177,7 @@ class Core(Section):
     vif: Vif = Vif()
     control: Control = Control()
     metrics: Metrics = Metrics()
+    tls: Tls = Tls()
 
 
 def _section_of(declared: type) -> type[Section]:
@@ -260,6 +268,7 @@ def load_settings(
     file = Path(config).expanduser() if config else find_file(_home() if home is None else home)
     raw: dict[str, Raw] = {}
     for layer in (
+        fallbacks(os.environ if environ is None else environ),
         from_file(file) if file else {},
         from_environment(os.environ if environ is None else environ),
         from_flags(flags or {}, declared),

@@ -46,8 +46,9 @@ class CaptureSource(Protocol):
 
     def fill(self, batch: Batch, timeout_ms: int) -> bool:
         """Fill `batch` from row 0: `rows`, the `Frame` columns and status FRESH. False when the input has ended and
-        nothing was filled; True with 0 rows when nothing came within `timeout_ms` (live only). A live source also sets
-        `clock_ns` and `lost` of the batch."""
+        nothing was filled; True with 0 rows when nothing came within `timeout_ms` (live only), or secrets alone. A source
+        whose input brings secrets puts those that stand in front of row 0 into `secrets` of the batch, and ends a batch where
+        others come; a live source also sets `clock_ns` and `lost`."""
         ...
 
     def dropped(self) -> Mapping[str, int]:

@@ -73,7 +73,7 @@ class Run:
     """Bytes of one direction of a claimed TCP connection, next in order: a span of the batch's slab."""
 
     row: int  # row that made them available
-    flow: int  # flow slot of that direction
+    flow: int  # flow slot of that direction; -1 of an SCTP association, which has none
     connection: Connection
     side: int
     off: int

@@ -21,6 +21,7 @@ from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 
 VARYING = ("seconds", "backend")
@@ -98,6 +99,7 @@ def run(
         fragments=FragmentTable(),
         tcp=tcp,
         layers=through,
+        sctp=SctpAssociations(bulk),
         capture_filter=CaptureFilter(bpf) if bpf else None,
     )
     pace = Pace(threads=threads, batch_packets=batch_packets, queue=queue or QueueRules())

@@ -12,18 +12,28 @@ from lippycat_core.cli.options import (
     Output,
     Run,
     Tcp,
+    Tls,
     Vif,
     input_options,
     match_options,
     output_options,
     run_options,
     tcp_options,
+    tls_options,
     vif_options,
     with_options,
 )
 
 
-@with_options(source=input_options, run=run_options, output=output_options, match=match_options, tcp=tcp_options, vif=vif_options)
+@with_options(
+    source=input_options,
+    run=run_options,
+    output=output_options,
+    match=match_options,
+    tcp=tcp_options,
+    tls=tls_options,
+    vif=vif_options,
+)
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
     sip_user: Annotated[
@@ -84,6 +94,7 @@ def voip(
     output: Output,
     match: Match,
     tcp: Tcp,
+    tls: Tls,
     vif: Vif,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
@@ -95,6 +106,7 @@ def voip(
         output,
         match,
         tcp,
+        tls,
         vif,
         filters={
             "sip_user": sip_user,

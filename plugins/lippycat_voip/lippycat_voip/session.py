@@ -12,7 +12,7 @@ from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.builtin.tee import Tee
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Match, Output, Run, Tcp, Vif
+from lippycat_core.cli.options import Input, Match, Output, Run, Tcp, Tls, Vif
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
@@ -33,6 +33,7 @@ def analyse(
     output: Output,
     match: Match,
     tcp: Tcp,
+    tls: Tls,
     vif: Vif,
     *,
     filters: Mapping[str, Sequence[str] | str | None],
@@ -51,9 +52,8 @@ def analyse(
         option = "--messages" if messages else "--format"
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags: dict[str, object] = {f"voip.{name}": value or None for name, value in filters.items()}
-    setup = Setup(
-        "sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **vif.flags()}
-    )
+    flags |= {"voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **tls.flags(), **vif.flags()}
+    setup = Setup("sniff voip", source, run, flags)
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
