@@ -6,15 +6,14 @@ program is `extcap_folder`'s business. Nothing is printed during a capture: Wire
 
 from __future__ import annotations
 
-import argparse
 import os
-import stat
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points, version
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
+from lippycat_core.cli.arguments import TRUE
 from lippycat_core.errors import LippycatError
 
 COMMAND = "sniff.voip"
@@ -26,6 +25,13 @@ SNAPLEN = 262144
 
 WRONG_USAGE, NO_INTERFACE, NO_FIFO = 2, 3, 4
 """Exit codes, beside those of `lc`."""
+
+FILTER = "--extcap-capture-filter"
+ASKING = ("--extcap-interfaces", "--extcap-version", "--extcap-dlts", "--extcap-config", "--capture", "--extcap-cleanup-postkill")
+FLAGS = (*ASKING, "--promisc")
+WHO = ("--sip-user", "--phone-number")
+DEVICE = "--device"
+OPTIONS = ("--extcap-interface", "--extcap-reload-option", FILTER, "--fifo", DEVICE, *WHO, "--snaplen")
 
 
 class Argument(NamedTuple):
@@ -46,7 +52,6 @@ class Argument(NamedTuple):
         )
 
 
-DEVICE = "--device"
 ARGUMENTS = (
     Argument(
         DEVICE, "Device", "The network interface to capture from", "selector", "{required=true}{reload=true}{placeholder=Look}"
@@ -60,13 +65,6 @@ ARGUMENTS = (
     Argument("--promisc", "Promiscuous mode", "Packets for others too", "boolflag", "{default=false}"),
     Argument("--snaplen", "Snap length", "Most bytes of a packet", "unsigned", f"{{range=64,{SNAPLEN}}}{{default={SNAPLEN}}}"),
 )
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong arguments are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        raise SystemExit(_say(message, WRONG_USAGE))
 
 
 def main() -> None:
@@ -84,44 +82,50 @@ def main() -> None:
 
 def run(args: Sequence[str]) -> int:
     """One request; its exit code."""
-    asked = _parser().parse_args(args)
-    name = asked.extcap_interface
-    if asked.extcap_interfaces:
+    asked = _read(args)
+    if isinstance(asked, str):
+        return _say(asked, WRONG_USAGE)
+    name = asked.get("--extcap-interface")
+    if "--extcap-interfaces" in asked:
         return _list_interfaces()
     if name is None:
-        if asked.extcap_version is not None:
+        if "--extcap-version" in asked:
             print(f"extcap {{version={version('lippycat-core')}}}")
             return 0
         return _say("Wireshark starts this program; `lc extcap install` puts it where it looks for it", WRONG_USAGE)
     if name not in INTERFACES:
         return _say(f"no interface {name!r}: there are {', '.join(INTERFACES)}", NO_INTERFACE)
-    if asked.extcap_dlts:
+    if "--extcap-dlts" in asked:
         print("dlt {number=1}{name=EN10MB}{display=Ethernet}")
         return 0
-    if asked.extcap_config:
-        return _configure(name, asked.extcap_reload_option)
-    if asked.capture:
+    if "--extcap-config" in asked:
+        return _configure(name, asked.get("--extcap-reload-option"))
+    if "--capture" in asked:
         return _capture(name, asked)
-    if asked.extcap_capture_filter is not None:
-        return _check_filter(asked.extcap_capture_filter)
-    if asked.extcap_cleanup_postkill:
+    if FILTER in asked:
+        return _check_filter(asked[FILTER])
+    if "--extcap-cleanup-postkill" in asked:
         return 0  # nothing outlives the process
     return _say(f"{name}: nothing is asked for: --extcap-dlts, --extcap-config or --capture", WRONG_USAGE)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="lippycat-extcap", allow_abbrev=False)
-    for flag in ("--extcap-interfaces", "--extcap-dlts", "--extcap-config", "--capture", "--extcap-cleanup-postkill"):
-        parser.add_argument(flag, action="store_true")
-    for option in ("--extcap-interface", "--extcap-reload-option", "--extcap-capture-filter", "--fifo"):
-        parser.add_argument(option)
-    parser.add_argument("--extcap-version", nargs="?", const="")
-    for one in ARGUMENTS:
-        if one.kind == "boolflag":
-            parser.add_argument(one.call, nargs="?", const="true")
+def _read(args: Sequence[str]) -> dict[str, str] | str:
+    """What was asked for, by option; or what is wrong with it. A value may look like an option: users write it."""
+    asked: dict[str, str] = {}
+    left = list(args)
+    while left:
+        option, given, value = left.pop(0).partition("=")
+        if option in FLAGS:
+            asked[option] = value if given else "true"
+        elif option not in OPTIONS:
+            return f"no such option {option}"
+        elif given:
+            asked[option] = value
+        elif left:
+            asked[option] = left.pop(0)
         else:
-            parser.add_argument(one.call)
-    return parser
+            return f"{option}: its value is missing"
+    return asked
 
 
 def _list_interfaces() -> int:
@@ -181,36 +185,33 @@ def _check_filter(expression: str) -> int:
     return 0
 
 
-def _capture(name: str, asked: argparse.Namespace) -> int:
+def _capture(name: str, asked: Mapping[str, str]) -> int:
     """Capture into Wireshark's pipe until it closes it, or ends us."""
     from lippycat_core.cli.main import run as run_lc
 
-    fifo = asked.fifo
-    if not fifo or not os.path.exists(fifo):
-        return _say(f"--fifo {fifo or ''}: Wireshark's pipe is not there", NO_FIFO)
-    if not asked.device:
+    fifo = asked.get("--fifo")
+    if not fifo:
+        return _say("--fifo: Wireshark names no pipe", NO_FIFO)
+    if not os.path.exists(fifo):
+        return _say(f"{fifo}: Wireshark's pipe is not there", NO_FIFO)
+    if not asked.get(DEVICE):
         return _say("no device: choose one in the interface's options", NO_INTERFACE)
-    who = [f"--{option}={value}" for option, value in _who(asked) if value]
+    who = [f"{option}={asked[option]}" for option in WHO if asked.get(option)]
     if name == USER and not who:
         return _say("no user and no number: name one in the interface's options", WRONG_USAGE)
     with tempfile.TemporaryDirectory(prefix="lippycat-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, stat.S_IRWXU | stat.S_IXGRP | stat.S_IXOTH)
         named = os.path.join(folder, "capture.pcapng")  # a pipe's name says nothing of its format
         os.symlink(os.path.abspath(fifo), named)
-        args = ["sniff", "voip", f"--interface={asked.device}", f"--write-file={named}", "--format=json", "--quiet"]
-        args += [*who, *([f"--filter={asked.extcap_capture_filter}"] if asked.extcap_capture_filter else [])]
-        args += [f"--snaplen={asked.snaplen}"] if asked.snaplen else []
-        args += ["--promisc"] if (asked.promisc or "").lower() in ("true", "yes", "1") else []
+        args = ["sniff", "voip", f"--interface={asked[DEVICE]}", f"--write-file={named}", "--format=json", "--quiet", *who]
+        args += [f"--filter={asked[FILTER]}"] if asked.get(FILTER) else []
+        args += [f"--snaplen={asked['--snaplen']}"] if asked.get("--snaplen") else []
+        args += ["--promisc"] if asked.get("--promisc", "").lower() in TRUE else []
         sys.stdout.flush()
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
         code = run_lc(args)
     return 0 if code in (130, 143) else code  # that is how captures end
-
-
-def _who(asked: argparse.Namespace) -> list[tuple[str, str | None]]:
-    return [("sip-user", asked.sip_user), ("phone-number", asked.phone_number)]
 
 
 def _say(message: str, code: int) -> int:
