@@ -94,4 +94,4 @@ UNDECODABLE_REASONS: dict[int, str] = {
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 # IP protocol numbers that the core itself looks at (IANA)
-TCP, UDP = 6, 17
+TCP, UDP, SCTP = 6, 17, 132

@@ -12,11 +12,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.live import check_input, check_user, give_up_powers, never, open_live
+from lippycat_core.cli.live import (
+    check_input,
+    give_up_powers,
+    idle_options,
+    in_turns,
+    never,
+    open_live,
+    own_endpoints,
+    queue_rules,
+)
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
@@ -31,11 +41,12 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
-from lippycat_core.interfaces.capture import Progress
+from lippycat_core.interfaces.capture import OwnEndpoint, Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
+from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sessions import Sessions
@@ -64,7 +75,8 @@ class Result:
 class Setup:
     """What a command and its plugins share: the settings, the host of plugins, and the input that was asked for.
 
-    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. UsageError where no
+    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. `own` is where the run is
+    to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. UsageError where no
     input is named, SettingError where a setting is wrong, InputError where an input cannot be read.
     """
 
@@ -78,7 +90,9 @@ class Setup:
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
-        check_user(source, may_be_root=bool(source.interfaces) or self.settings["vif.enabled"])
+        if idle := idle_options(self.settings, live=bool(source.interfaces)):
+            say(idle)
+        self.own: list[OwnEndpoint] = own_endpoints(self.settings)
         self.host = Host(self.settings, self._tell)
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
@@ -108,8 +122,8 @@ class Setup:
 
     def stream_buffers(self) -> StreamBuffers:
         """What TCP streams of this run lie in while they wait for a whole message: the driver and the bounds that the
-        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly the
-        other: so neither starves the other, and what is given up does not depend on where a batch ends."""
+        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly and
+        layers the other: so neither starves the other, and what is given up does not depend on where a batch ends."""
         settings = self.settings
         provider = self.host.choose("buffer")
         if provider is None:
@@ -137,6 +151,18 @@ class Setup:
         reason = " ".join(str(error).split())
         self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
+    def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
+        """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has an eighth of the
+        memory of TCP streams."""
+        layers = self.host.layers() if dissectors else []
+        return Layers(layers, self._layer_raised, max_bytes=self.settings["tcp.memory_limit"] // 8)
+
+    def _layer_raised(self, name: str, error: BaseException) -> None:
+        """The run goes on without it, but what it would have shown is missing."""
+        self._dissector_failed = True
+        reason = " ".join(str(error).split())
+        self._tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
     ) -> Result:
@@ -154,27 +180,32 @@ class Setup:
         flows = FlowTable(kernels, settings["limits.flows"], udp=bool(simple))
         if simple:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
+        layers = self._layers(bulk)
+        tcp = TcpReassembly(
+            flows,
+            [*layers.owners, *bulk],
+            max_connections=settings["limits.tcp_connections"],
+            max_bytes=settings["tcp.memory_limit"] // 2 - layers.max_bytes,
+            max_pages=settings["tcp.assembler_max_pages"],
+            timeout_ns=settings["tcp.stream_timeout"],
+        )
+        layers.attach(tcp)
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         vif = self.virtual_interface
-        own = 0 if vif is None else vif.index
         ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell, own) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self._tell, self.own, 0 if vif is None else vif.index)
+            if live
+            else open_source(self.files, kernels),
             bulk,
             [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
-            TcpReassembly(
-                flows,
-                bulk,
-                max_connections=settings["limits.tcp_connections"],
-                max_bytes=settings["tcp.memory_limit"] // 2,
-                max_pages=settings["tcp.assembler_max_pages"],
-                timeout_ns=settings["tcp.stream_timeout"],
-            ),
+            tcp,
             capture_filter,
             self.host.hooks.for_run(info),
+            layers,
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None
@@ -193,8 +224,10 @@ class Setup:
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
-            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
-            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
+            threads = settings["threads"] if not live or in_turns(settings) else 2
+            sizes = (threads, settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            queue = queue_rules(settings) if live else QueueRules()
+            pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
                 with watched(pipeline, pace, info, self.host, self._tell, self._matching, vif):

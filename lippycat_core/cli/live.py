@@ -5,16 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.cli.kernels import compiled_already
 from lippycat_core.cli.options import Input
 from lippycat_core.cli.privileges import give_up_root
+from lippycat_core.cli.watching import profiles_wanted
 from lippycat_core.errors import ContractError, SettingError, UsageError
 from lippycat_core.host.discovery import Host
+from lippycat_core.host.settings import Settings
 from lippycat_core.host.units import duration_ns
-from lippycat_core.interfaces.capture import CaptureSource
+from lippycat_core.interfaces.capture import CaptureSource, OwnEndpoint
 from lippycat_core.kernelset import Kernel, KernelSet
 
 DRIVER = "afpacket"
+
+
+QUEUE = ("tcp.stream_queue_buffer", "tcp.stream_max_queue_time", "tcp.enable_backpressure")
+"""Settings of the queue between capture and analysis."""
 
 
 def check_input(command: str, source: Input) -> None:
@@ -30,22 +37,52 @@ def check_input(command: str, source: Input) -> None:
             f"nothing to read: name a capture file with `lc {command} -r FILE` (- is standard input), "
             f"or an interface with `lc {command} -i NAME`"
         )
-    live = {
-        "--duration": source.duration,
-        "--pcap-buffer-size": source.buffer_bytes,
-        "--buffer-size": source.buffer_packets,
-        "--snaplen": source.snaplen,
-        "--promisc": source.promisc,
-    }
-    given = [name for name, value in live.items() if value is not None]
+    given = [name for name, value in (("--duration", source.duration), ("--snaplen", source.snaplen)) if value is not None]
     if given:
         raise UsageError(f"{given[0]}: is for live capture: name an interface with -i, or leave it out")
 
 
-def check_user(source: Input, *, may_be_root: bool) -> None:
-    """UsageError where a user is named for a run that needs nothing which root alone may do."""
-    if source.user is not None and not may_be_root:
-        raise UsageError("--user: is for live capture and virtual interfaces: name an interface with -i, or leave it out")
+LIVE_ONLY = (
+    "capture.buffer_bytes",
+    "capture.buffer_packets",
+    "capture.promisc",
+    "capture.threads",
+    "capture.user",
+    *QUEUE,
+)
+"""Settings that say how live packets are taken, and so change nothing of what a file says."""
+
+
+def idle_options(settings: Settings, *, live: bool) -> str:
+    """One line about options that were given and cannot act in this run; "" where all of them do."""
+    if live and not in_turns(settings):
+        return ""
+    keys = [key for key in (QUEUE if live else LIVE_ONLY) if key != "capture.user" or not settings["vif.enabled"]]
+    origins = [settings.origin(key) for key in keys]
+    given = ", ".join(origin.removeprefix("option ") for origin in origins if origin.startswith("option "))
+    if not given:
+        return ""
+    if live:
+        return f"{given}: without effect, for with --threads 1 there is no queue between capture and analysis"
+    them = "they are" if "," in given else "it is"
+    return f"{given}: without effect, for packets come from files; {them} for live capture (-i)"
+
+
+def in_turns(settings: Settings) -> bool:
+    """Whether a live run reads and analyses in turns: only who asks for one thread gets that."""
+    return settings["threads"] == 1 and settings.origin("threads") != "default"
+
+
+def queue_rules(settings: Settings) -> QueueRules:
+    """What holds for the queue of a live run."""
+    return QueueRules(
+        batches=settings["tcp.stream_queue_buffer"],
+        nbytes=settings["tcp.memory_limit"],
+        waits=settings["tcp.enable_backpressure"],
+        max_age_ns=settings["tcp.stream_max_queue_time"],
+        joins=True,
+        tuned=settings["tcp.auto_tuning"],
+    )
 
 
 def _duration_ns(text: str) -> int:
@@ -63,11 +100,32 @@ def never() -> bool:
     return False
 
 
+def own_endpoints(settings: Settings) -> list[OwnEndpoint]:
+    """Where the settings let a run be reached over the network."""
+    found: list[OwnEndpoint] = []
+    if settings["metrics.listen"]:
+        from lippycat_core.control.prometheus import address
+
+        host, port = address(settings["metrics.listen"])
+        found.append(OwnEndpoint("tcp", host, port))
+    if profiles_wanted():
+        from lippycat_core.control.pprof import HOST, PORT
+
+        found.append(OwnEndpoint("tcp", HOST, PORT))
+    return found
+
+
 def open_live(
-    host: Host, source: Input, kernels: KernelSet, stop: Callable[[], bool], tell: Callable[[str], None], leave_out: int = 0
+    host: Host,
+    source: Input,
+    kernels: KernelSet,
+    stop: Callable[[], bool],
+    tell: Callable[[str], None],
+    own: Sequence[OwnEndpoint] = (),
+    leave_out: int = 0,
 ) -> CaptureSource:
-    """The capture, open. It ends after `source.duration`, or when `stop()` says so. `leave_out` is the index of an interface
-    that is not meant by `any`."""
+    """The capture, open. It ends after `source.duration`, or when `stop()` says so. Packets from and to `own` are left out,
+    unless the settings want them. `leave_out` is the index of an interface that is not meant by `any`."""
     from lippycat_core.builtin.afpacket import LiveOptions
 
     provider = host.choose("capture", DRIVER)
@@ -81,6 +139,8 @@ def open_live(
         settings["capture.buffer_bytes"],
         settings["capture.buffer_packets"],
         settings["capture.immediate"] or settings["tcp.latency_optimization"],
+        () if settings["capture.own_traffic"] else tuple(own),
+        settings["capture.threads"],
         leave_out,
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None

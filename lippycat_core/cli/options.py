@@ -30,6 +30,7 @@ class Input(NamedTuple):
     snaplen: int | None = None
     promisc: bool | None = None
     user: str | None = None
+    threads: int | None = None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -39,6 +40,7 @@ class Input(NamedTuple):
             "capture.snaplen": self.snaplen,
             "capture.promisc": self.promisc,
             "capture.user": self.user,
+            "capture.threads": self.threads,
         }
 
 
@@ -80,10 +82,13 @@ class Tcp(NamedTuple):
     max_buffers: int | None
     buffer_strategy: str | None
     memory_limit: str | None
+    stream_queue_buffer: int | None
+    stream_max_queue_time: str | None
     buffer_max_age: str | None
     cleanup_interval: str | None
     memory_optimization: bool | None
     auto_tuning: bool | None
+    enable_backpressure: bool | None
     stream_timeout: str | None
     assembler_max_pages: int | None
     buffer_pool_size: int | None
@@ -156,10 +161,13 @@ def input_options(
     user: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on as this user after root has opened the capture; root keeps root.")
     ] = None,
+    capture_threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads that take live packets out of the kernel, a ring each.")
+    ] = None,
 ) -> Input:
     """Options that say what is read."""
     names = tuple(name.strip() for word in interface or () for name in word.split(","))
-    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user)
+    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads)
     return Input(read_file or [], capture_filter, tolerate_truncation, names, *live)
 
 
@@ -226,6 +234,12 @@ def tcp_options(
     tcp_memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Bytes that all TCP streams together may hold: 25MB, 2GiB.")
     ] = None,
+    stream_queue_buffer: Annotated[
+        int | None, typer.Option(metavar="N", help="Batches of live packets that may wait for the analysis.")
+    ] = None,
+    tcp_stream_max_queue_time: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Live packets that waited longer for the analysis are dropped: 30s.")
+    ] = None,
     tcp_buffer_max_age: Annotated[
         str | None, typer.Option(metavar="DURATION", help="A stream buffer untouched for so long is released: 300s, 2m.")
     ] = None,
@@ -236,7 +250,14 @@ def tcp_options(
     ] = None,
     enable_auto_tuning: Annotated[
         bool | None,
-        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let the batch size follow how many messages come."),
+        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let batches and the queue follow what comes."),
+    ] = None,
+    enable_backpressure: Annotated[
+        bool | None,
+        typer.Option(
+            "--enable-backpressure/--no-enable-backpressure",
+            help="Live: let the capture wait for the analysis, instead of dropping what finds no room in the queue.",
+        ),
     ] = None,
     tcp_stream_timeout: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How long a stream waits for a missing segment: 300s, 2m.")
@@ -259,10 +280,13 @@ def tcp_options(
         max_tcp_buffers,
         tcp_buffer_strategy,
         tcp_memory_limit,
+        stream_queue_buffer,
+        tcp_stream_max_queue_time,
         tcp_buffer_max_age,
         tcp_cleanup_interval,
         memory_optimization,
         enable_auto_tuning,
+        enable_backpressure,
         tcp_stream_timeout,
         tcp_assembler_max_pages,
         tcp_buffer_pool_size,

@@ -19,12 +19,13 @@ HELD = ("flows", "tcp_connections", "sessions", "calls", "dialogs", "streams", O
 EVICTED = (
     *HELD[:-1],
     "fragments",
+    "layer_bytes",
+    "layer_unreadable",
     "tcp_buffer_age",
     "tcp_buffer_bytes",
     "tcp_buffer_full",
     "tcp_buffer_overwritten",
     "tcp_buffers",
-    "tcp_buffers_idle",
     "tcp_bytes",
     "tcp_heads",
     "tcp_out_of_window",
@@ -32,11 +33,12 @@ EVICTED = (
     "tcp_timeout",
     OTHER,
 )
-DROPS = ("kernel", "interface", "damaged", OTHER)
+DROPS = ("kernel", "interface", "damaged", "queue", "queue_time", OTHER)
 REPEATED = ("sip_copy", "sip_retransmission", "rtp_duplicate", OTHER)
 BACKENDS = ("pure", "simd", "opencl", "cuda", OTHER)
 INJECTED = ("injected", "dropped", "skipped")
 LEVELS = ("warning", "critical")
+STREAM_BUFFERS = ("open", "idle", "pooled")
 
 
 class Metric(NamedTuple):
@@ -74,10 +76,18 @@ METRICS = (
     _gauge("flows_limit", "entries", "Directions of conversations that the flow table may hold."),
     _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one."),
     _gauge("tcp_buffer_limit_bytes", "bytes", "The most that they may be."),
+    _gauge("stream_buffers", "buffers", "Of TCP streams: with bytes of a message, without, for reuse.", "state", STREAM_BUFFERS),
+    _gauge("stream_buffer_bytes", "bytes", "Held of messages over TCP that are not whole."),
+    _gauge("stream_buffer_limit_bytes", "bytes", "The most that they may be."),
+    _gauge("unfinished_messages", "messages", "Over TCP, of which more must come."),
+    _gauge("tcp_batch_messages", "messages", "Over TCP, that are looked at together now."),
     _gauge("fragment_buffer_bytes", "bytes", "Held of IP fragments."),
     _gauge("fragment_buffer_limit_bytes", "bytes", "The most that they may be."),
     _gauge("queue_batches", "batches", "Read and waiting for the worker (with two threads)."),
     _gauge("queue_limit_batches", "batches", "The most that can wait."),
+    _gauge("queue_bytes", "bytes", "Memory of those that wait."),
+    _gauge("queue_limit_bytes", "bytes", "The most that it may be; 0 where the number of batches is the only bound."),
+    _gauge("batch_limit_packets", "packets", "Room in the batch that is read next; 0 with one thread."),
     Metric("lippycat_batch_seconds", "histogram", "seconds", "From a batch that was read to its results written."),
     _gauge("last_packet_seconds", "seconds", "Since the last batch with packets."),
     _gauge("alerts", "alerts", "Active now.", "level", LEVELS),

@@ -96,10 +96,13 @@ class Tcp(Section):
     max_buffers: int = _profiled("max_buffers", 1, 1 << 24, unit="streams")
     buffer_strategy: str = _profiled("buffer_strategy")
     memory_limit: int = _profiled("memory_limit", 64 * 1024, 8 << 30, unit="size")
+    stream_queue_buffer: int = _profiled("stream_queue_buffer", 1, 100_000, unit="batches")
+    stream_max_queue_time: int = _profiled("stream_max_queue_time", SECOND_NS // 10, 3600 * SECOND_NS, unit="duration")
     buffer_max_age: int = _profiled("buffer_max_age", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     cleanup_interval: int = _profiled("cleanup_interval", SECOND_NS, 3600 * SECOND_NS, unit="duration")
     memory_optimization: bool = _profiled("memory_optimization")
     auto_tuning: bool = _profiled("auto_tuning")
+    enable_backpressure: bool = _profiled("enable_backpressure")
     stream_timeout: int = _profiled("stream_timeout", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     assembler_max_pages: int = _profiled("assembler_max_pages", 1, 1 << 20, unit="pages of 4KiB")
     buffer_pool_size: int = _profiled("buffer_pool_size", 0, 1 << 24, unit="buffers")
@@ -122,6 +125,8 @@ class Capture(Section):
     snaplen: int = setting(262_144, 64, 262_144)
     promisc: bool = setting(False)
     immediate: bool = setting(False)
+    threads: int = setting(1, 1, 16, unit="threads")
+    own_traffic: bool = setting(False)
     user: str = setting("")
 
 

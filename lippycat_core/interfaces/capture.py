@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from lippycat_core.batch import Batch
 from lippycat_core.kernelset import KernelSet
@@ -25,6 +25,16 @@ class Progress:
 
     bytes_done: int
     bytes_total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnEndpoint:
+    """Where this process itself is to be reached, or where it sends from: packets from and to it are not captured. `address` is
+    an IPv4 or IPv6 address; 0.0.0.0 and :: stand for all of this host's."""
+
+    transport: Literal["tcp", "udp"]
+    address: str
+    port: int
 
 
 class CaptureSource(Protocol):

@@ -239,7 +239,6 @@ def test_root_is_given_up_once_the_interface_is_up(cable: Wire, tmp_path: Path) 
         (("-i", "lo", "--vif-speed", "-1"), "lc: vif.speed: '-1' is out of range: 0 to 1000000 (option --vif-speed)"),
         (("-i", "lo", "--vif-startup-delay", "soon"), "lc: vif.startup_delay: 'soon' is "),
         (("-r", "x", "--no-virtual-interface", "--vif-netns", "x"), "lc: --vif-netns: is for --virtual-interface: add that"),
-        (("-r", "x", "--user", "root", "--no-virtual-interface"), "lc: --user: is for live capture and virtual interfaces:"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(

@@ -20,7 +20,7 @@ from lippycat_core.interfaces.sink import PacketWriter, Sink
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.patterns import Dialling
-from lippycat_voip.selection import Filters, algorithm_named
+from lippycat_voip.selection import Filters, algorithm_named, checked
 from lippycat_voip.settings import VoipSettings
 
 PIPE_COLUMNS = 120
@@ -59,8 +59,9 @@ def analyse(
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     _none_set_empty(setup.settings, filters)
-    wanted = _filters(settings)
+    wanted = _filters(settings, _said(setup.settings, filters))
     algorithm_named(wanted.algorithm)
+    checked(wanted.dialling)
     if not wanted.by_pattern and setup.settings.origin("match") != "default":
         setup.host.choose("match")  # a name that is wrong is said though nothing is matched
     options = VoipOptions(
@@ -140,7 +141,13 @@ def _none_set_empty(settings: Settings, names: Iterable[str]) -> None:
             raise SettingError(f"{key}: empty, which would mean everybody ({origin}): name somebody, or leave it out")
 
 
-def _filters(settings: VoipSettings) -> Filters:
+def _said(settings: Settings, names: Iterable[str]) -> Mapping[str, str]:
+    """How each filter was said that is no option of this command line."""
+    origins = {name: settings.origin(f"voip.{name}") for name in names if settings.knows(f"voip.{name}")}
+    return {name: f"voip.{name} ({origin})" for name, origin in origins.items() if not origin.startswith("option")}
+
+
+def _filters(settings: VoipSettings, said: Mapping[str, str]) -> Filters:
     return Filters(
         sip_users=settings.sip_user,
         sip_user_file=settings.sip_user_file or None,
@@ -152,6 +159,7 @@ def _filters(settings: VoipSettings) -> Filters:
         codecs=settings.codec,
         dialling=Dialling(settings.international_prefixes, settings.country_code, settings.national_prefix),
         algorithm=settings.pattern_algorithm,
+        said=said,
     )
 
 

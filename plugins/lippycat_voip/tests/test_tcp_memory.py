@@ -42,7 +42,7 @@ class Watch:
         tcp, buffers = self.tcp, self.voip._framer.buffers
         pieces = [piece for s in tcp._streams.values() if s.order is not None for piece in s.order.pieces]
         waiting = sum(len(piece.data) for piece in pieces) + sum(len(s.head) for s in tcp._streams.values())
-        entries = [entry.buffer for entry in (*buffers._open.values(), *buffers._idle.values())]
+        entries = [entry.buffer for entry in buffers._open.values()]
         memory = sum(len(buffer._memory) for buffer in (*entries, *buffers._pool))
         assert waiting <= tcp.held_bytes
         assert memory == buffers.held_bytes
