@@ -11,6 +11,7 @@ from io import FileIO
 import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, LARGEST_RECORD, Batch
+from lippycat_core.builtin.pipes import open_output, reader_gone
 from lippycat_core.builtin.rawinput import STDIN
 from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.errors import OutputError, UsageError
@@ -115,7 +116,7 @@ class PcapWriter:
     def _open(self, path: str) -> FileIO:
         if path != STDOUT:
             try:
-                return FileIO(path, "w")
+                return FileIO(path, "w", opener=open_output)
             except (OSError, ValueError) as error:
                 raise self._cannot_write(error) from None
         if sys.stdout.isatty():
@@ -151,6 +152,9 @@ class PcapWriter:
         """Write what was put together."""
         left = memoryview(self._out.data)[: int(self._state[pack.P_POS])]
         self._state[pack.P_POS] = 0
+        if not left and self._file is not None and reader_gone(self._file.fileno()):
+            self._give_up()  # where no packet comes, no write would tell
+            raise BrokenPipeError
         try:
             while left and self._file is not None:
                 left = left[self._file.write(left) :]

@@ -34,7 +34,7 @@ from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
-from lippycat_core.cli.vif import open_interface
+from lippycat_core.cli.vif import greeting, open_interface
 from lippycat_core.cli.watching import watched
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
@@ -115,7 +115,7 @@ class Setup:
     @cached_property
     def virtual_interface(self) -> VirtualInterface | None:
         """Where packets are injected, where that is asked for: up once this is read. See `open_interface` for what it raises."""
-        return open_interface(self.settings, self._source, self._tell, quiet=self._run.quiet)
+        return open_interface(self.settings, self._source, self._tell)
 
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
@@ -225,6 +225,8 @@ class Setup:
             layers,
             SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
         )
+        if vif is not None and not self._run.quiet:
+            self._tell(greeting(settings))
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None

@@ -13,7 +13,7 @@ from lippycat_core.host.settings import Settings
 KINDS = ("tap", "tun")
 
 
-def open_interface(settings: Settings, source: Input, tell: Callable[[str], None], *, quiet: bool) -> VirtualInterface | None:
+def open_interface(settings: Settings, source: Input, tell: Callable[[str], None]) -> VirtualInterface | None:
     """The interface that packets are injected into, up; None where none is asked for. UsageError and SettingError for options
     that make no sense, and what `TunTap` raises."""
     keys = [key for key in settings if key.startswith("vif.") and settings.origin(key).startswith("option")]
@@ -36,9 +36,12 @@ def open_interface(settings: Settings, source: Input, tell: Callable[[str], None
     timing = Timing(
         settings["vif.startup_delay"] / 1e9, settings["vif.speed"] if settings["vif.replay_timing"] and not live else 0.0, live
     )
-    made = VirtualInterface(TunTap(name, kind, namespace), kind, timing, tell)
-    if not quiet:
-        where = f" in network namespace {namespace}" if namespace else ""
-        when = f"in {settings.shown('vif.startup_delay')}" if timing.delay_s else "at once"
-        tell(f"{name} is up{where}: packets come {when}")
-    return made
+    return VirtualInterface(TunTap(name, kind, namespace), kind, timing, tell)
+
+
+def greeting(settings: Settings) -> str:
+    """The line that tells a reader to attach."""
+    name, namespace, delay = settings["vif.name"], settings["vif.netns"], settings["vif.startup_delay"]
+    where = f" in network namespace {namespace}" if namespace else ""
+    when = f"in {settings.shown('vif.startup_delay')}" if delay else "at once"
+    return f"{name} is up{where}: packets come {when}"

@@ -24,6 +24,7 @@ LARGEST_FILE = 1 << 20
 OTHER_OPTIONS = {
     "match": "gpu-backend",
     "control.socket": "control",
+    "vif.enabled": "virtual-interface",
     "capture.buffer_bytes": "pcap-buffer-size",
     "capture.buffer_packets": "buffer-size",
     "capture.snaplen": "snaplen",
