@@ -19,7 +19,7 @@ from lippycat_core.builtin.fanout import Fanout
 from lippycat_core.builtin.links import ANY, SLL2, Link, links
 from lippycat_core.builtin.owntraffic import without_own
 from lippycat_core.builtin.packetring import PacketRing
-from lippycat_core.builtin.packetsocket import PacketSocket, accept, by_interface
+from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, by_interface
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
 from lippycat_core.interfaces.capture import Fault, OwnEndpoint, Progress
@@ -38,6 +38,10 @@ LOOK_EVERY_NS = 500_000_000
 
 SLACK_NS = 20_000_000
 """Beside twice the retire time, how long a packet may take from the interface to the ring."""
+
+LONGEST_REST_MS = 20
+RING_PART = 8
+"""On a busy link, how long to leave the ring alone at most, and which part of it may fill meanwhile."""
 
 FANOUT_WAIT_MS = 5
 """With several rings, how often at most a quiet one is looked at: the others' packets wait for it."""
@@ -112,6 +116,8 @@ class AfPacketSource:
         self._look_ns = time.monotonic_ns() + LOOK_EVERY_NS
         self._counted_ns = time.time_ns()
         self._loss = (0, 0)  # not handed over yet
+        self._busy = False  # whether blocks fill before they are due
+        self._rest_ms = 0.0
         self._closed = False
         try:
             self._compile()
@@ -243,15 +249,28 @@ class AfPacketSource:
         else:
             ring = self._rings[0]
             if not ring.ready():
+                self._rest(ring)
                 ring.socket.wait(timeout_ms)
+            bytes_before = ring.counted(k.R_BYTES)
             rows, all_of_it = ring.fill(batch.views.slab, batch.views.frame, batch.capacity, batch.source_bytes, self._bound)
             clock_ns = asked_ns - self._behind_ns if all_of_it else 0
+            self._busy = ring.counted(k.R_BYTES) - bytes_before >= BLOCK_BYTES // 2
         self._keep_house()
         batch.rows = rows
         batch.route.status[:rows] = 0
         batch.lost, self._loss = self._loss, (0, 0)
         batch.clock_ns = max(clock_ns, 0)
         return rows > 0 or not self._stopping_ns or clock_ns < self._stopping_ns
+
+    def _rest(self, ring: PacketRing) -> None:
+        """On a busy link, let some blocks come together before the next look: waking up costs as much as hundreds of packets. The
+        rest is the shorter the faster the ring fills."""
+        if not self._busy or self._options.immediate or self._stopping_ns:
+            self._rest_ms = 0.0
+            return
+        time.sleep(self._rest_ms / 1000)
+        late = ring.ready(ring.socket.blocks // RING_PART)
+        self._rest_ms = self._rest_ms / 2 if late else min(max(2 * self._rest_ms, 2.0), LONGEST_REST_MS)
 
     def _keep_house(self) -> None:
         """Read what the kernel dropped, and now and then look at the interfaces."""
