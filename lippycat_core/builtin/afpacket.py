@@ -22,7 +22,7 @@ from lippycat_core.builtin.packetring import PacketRing
 from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, by_interface
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
-from lippycat_core.interfaces.capture import Fault, OwnEndpoint, Progress
+from lippycat_core.interfaces.capture import Fault, LiveOptions, Progress
 from lippycat_core.kernels import ring as k
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -45,27 +45,6 @@ RING_PART = 8
 
 FANOUT_WAIT_MS = 5
 """With several rings, how often at most a quiet one is looked at: the others' packets wait for it."""
-
-PACKET_BYTES = 2048
-"""What a packet of `buffer_packets` is taken to need of the ring."""
-
-LARGEST_SNAPLEN = 262144
-
-
-@dataclass(frozen=True, slots=True)
-class LiveOptions:
-    """How to capture: a pcap filter expression, bytes kept of each packet, promiscuous mode, the ring's size (the larger of
-    both), whether latency goes before cost, whose packets are left out because they are this process's, and
-    how many threads share the work."""
-
-    expression: str | None = None
-    snaplen: int = LARGEST_SNAPLEN
-    promisc: bool = False
-    buffer_bytes: int = 32 << 20
-    buffer_packets: int = 0
-    immediate: bool = False
-    own: tuple[OwnEndpoint, ...] = ()
-    threads: int = 1
 
 
 @dataclass(slots=True)
@@ -109,7 +88,7 @@ class AfPacketSource:
         self._cooked = self._any or any(one.link == SLL2 for one in self._wanted)
         retire_ms = IMMEDIATE_RETIRE_MS if options.immediate else RETIRE_MS
         self._behind_ns = 2 * retire_ms * 1_000_000 + SLACK_NS
-        size = max(options.buffer_bytes, options.buffer_packets * min(options.snaplen + k.RECORD_HEADER_BYTES, PACKET_BYTES))
+        size = options.room_bytes
         self._rings: list[PacketRing] = []
         self._fanout: Fanout | None = None
         self._stopping_ns = 0
