@@ -124,6 +124,14 @@ class Batch:
         """Bytes of memory that the slab and the columns take, filled or not."""
         return len(self.slab) + ROW_BYTES * self.capacity
 
+    @property
+    def is_full(self) -> bool:
+        """Whether rows or bytes are used up, or nearly so."""
+        if not self.rows:
+            return False
+        end = int(self.frame.off[self.rows - 1]) + int(self.frame.caplen[self.rows - 1])
+        return self.rows == self.capacity or 4 * end > 3 * self.source_bytes
+
     def absorb(self, other: Batch) -> bool:
         """Take over all rows of `other`, which come right behind ours; False where there is no room, and nothing is done.
         Both are as the reader leaves them: decoded, and nothing appended."""

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from lippycat_core.batch import Batch, lost_in_both
 
 KEPT_FREE = 4
-"""Batches that are kept for the next use; what a burst needed beyond them is given back."""
+"""Batches that are kept for the next use. What a burst needed beyond them goes back to the system when it is over: touching
+fresh memory costs as much as copying packets there."""
 
 JOINED_FOR = 16
 """What comes within this part of the most that a batch may wait goes into the batch that waits last, where there is room."""
@@ -28,14 +29,16 @@ SWAY = 4
 """A tuned queue is at most so many times as long as was asked for, and at least as long as that part of it."""
 
 LEAST_ROWS = 256
-"""A tuned batch has room for so many packets at least."""
+MOST_TIMES = 2
+"""A tuned batch has room for so many packets at least, and at most for so many times as was asked for."""
 
 FULL_AFTER = 4
 """Batches in a row that were full, after which the next ones have room for twice as much."""
 
 SLACK_AFTER = 64
-"""Batches in a row that were a quarter full at most, or found the queue an eighth full, after which batches or queue are half as
-large; more, so that they do not swing. A full queue becomes longer at once, for the next batch would be lost."""
+"""Batches in a row that were a quarter full at most, or found the queue an eighth full, after which batches or queue are half
+as large, or that left more free than are kept, after which half of these go; more, so that they do not swing. A full queue
+becomes longer at once, for the next batch would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class BatchQueue:
         self._rules = rules
         self._make = make
         self._clock = clock
-        self._most_rows = self._rows = rows
+        self._rows = rows
+        self._most_rows = MOST_TIMES * rows if rules.tuned else rows
         self._limit = rules.batches
         self._waiting: deque[tuple[Batch, int]] = deque()  # with when each was put
         self._nbytes = 0
@@ -86,7 +90,7 @@ class BatchQueue:
         self._over = self._closed = False
         self._error: BaseException | None = None
         self._owed: tuple[int, int] | None = None  # losses that the next batch is to tell of
-        self._full = self._slack = self._idle = 0  # batches in a row
+        self._full = self._slack = self._idle = self._spare = 0  # batches in a row
         self.dropped_full = self.dropped_old = 0
 
     # -- the reader's side ----------------------------------------------------------------------------------------------
@@ -94,6 +98,10 @@ class BatchQueue:
     def blank(self) -> Batch:
         """A batch to fill."""
         with self._changed:
+            self._spare = self._spare + 1 if len(self._free) > KEPT_FREE else 0
+            if self._spare >= SLACK_AFTER:
+                del self._free[: (len(self._free) - KEPT_FREE + 1) // 2]
+                self._spare = 0
             while self._free:
                 if (batch := self._free.pop()).capacity == self._rows:
                     return batch
@@ -149,7 +157,7 @@ class BatchQueue:
 
     def _note(self, batch: Batch) -> None:
         """See how full batch and queue are; change sizes where that has been so for long."""
-        self._full = self._full + 1 if batch.rows == batch.capacity else 0
+        self._full = self._full + 1 if batch.is_full else 0
         self._slack = self._slack + 1 if 4 * batch.rows <= self._rows else 0
         self._idle = self._idle + 1 if self.state.fill <= 0.125 else 0
         if self._full >= FULL_AFTER:
@@ -180,8 +188,7 @@ class BatchQueue:
     def give_back(self, batch: Batch) -> None:
         """The worker is done with a batch."""
         with self._changed:
-            if len(self._free) < KEPT_FREE:
-                self._free.append(batch)
+            self._free.append(batch)
 
     @property
     def closed(self) -> bool:
@@ -226,8 +233,7 @@ class BatchQueue:
                 following.lost = lost_in_both(_whole(batch), following.lost)
             else:
                 self._owed = lost_in_both(_whole(batch), self._owed)
-            if len(self._free) < KEPT_FREE:
-                self._free.append(batch)
+            self._free.append(batch)
 
 
 def _whole(batch: Batch) -> tuple[int, int] | None:

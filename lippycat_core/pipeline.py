@@ -190,7 +190,8 @@ class Pipeline:
             self._kept += _kept(batch)
 
     def _new_batch(self, rows: int) -> Batch:
-        return Batch(self._reader_kernels, self._pace.batch_bytes, rows)
+        times = max(1, rows // self._pace.batch_packets)  # a queue may want larger ones than were asked for
+        return Batch(self._reader_kernels, times * self._pace.batch_bytes, rows)
 
     def _batches(self) -> Iterator[Batch]:
         if self._pace.threads == 1:

@@ -45,7 +45,7 @@ ONLY_HERE = {
     "rich": {"cli"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
-    "pcapy": {"filters"},
+    "pcapy": {"filters", "builtin"},
     "scapy": {"packet"},
     "zstandard": {"builtin"},
     "prometheus_client": {"control"},

@@ -19,10 +19,10 @@ from lippycat_core.builtin.fanout import Fanout
 from lippycat_core.builtin.links import ANY, SLL2, Link, links
 from lippycat_core.builtin.owntraffic import without_own
 from lippycat_core.builtin.packetring import PacketRing
-from lippycat_core.builtin.packetsocket import PacketSocket, accept, but_for, by_interface
+from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, but_for, by_interface
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
-from lippycat_core.interfaces.capture import Fault, OwnEndpoint, Progress
+from lippycat_core.interfaces.capture import Fault, LiveOptions, Progress
 from lippycat_core.kernels import ring as k
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -39,30 +39,12 @@ LOOK_EVERY_NS = 500_000_000
 SLACK_NS = 20_000_000
 """Beside twice the retire time, how long a packet may take from the interface to the ring."""
 
+LONGEST_REST_MS = 20
+RING_PART = 8
+"""On a busy link, how long to leave the ring alone at most, and which part of it may fill meanwhile."""
+
 FANOUT_WAIT_MS = 5
 """With several rings, how often at most a quiet one is looked at: the others' packets wait for it."""
-
-PACKET_BYTES = 2048
-"""What a packet of `buffer_packets` is taken to need of the ring."""
-
-LARGEST_SNAPLEN = 262144
-
-
-@dataclass(frozen=True, slots=True)
-class LiveOptions:
-    """How to capture: a pcap filter expression, bytes kept of each packet, promiscuous mode, the ring's size (the larger of
-    both), whether latency goes before cost, whose packets are left out because they are this process's, how many threads
-    share the work, and the index of an interface that `any` leaves out (0: none)."""
-
-    expression: str | None = None
-    snaplen: int = LARGEST_SNAPLEN
-    promisc: bool = False
-    buffer_bytes: int = 32 << 20
-    buffer_packets: int = 0
-    immediate: bool = False
-    own: tuple[OwnEndpoint, ...] = ()
-    threads: int = 1
-    leave_out: int = 0
 
 
 @dataclass(slots=True)
@@ -106,13 +88,15 @@ class AfPacketSource:
         self._cooked = self._any or any(one.link == SLL2 for one in self._wanted)
         retire_ms = IMMEDIATE_RETIRE_MS if options.immediate else RETIRE_MS
         self._behind_ns = 2 * retire_ms * 1_000_000 + SLACK_NS
-        size = max(options.buffer_bytes, options.buffer_packets * min(options.snaplen + k.RECORD_HEADER_BYTES, PACKET_BYTES))
+        size = options.room_bytes
         self._rings: list[PacketRing] = []
         self._fanout: Fanout | None = None
         self._stopping_ns = 0
         self._look_ns = time.monotonic_ns() + LOOK_EVERY_NS
         self._counted_ns = time.time_ns()
         self._loss = (0, 0)  # not handed over yet
+        self._busy = False  # whether blocks fill before they are due
+        self._rest_ms = 0.0
         self._closed = False
         try:
             self._compile()
@@ -246,15 +230,28 @@ class AfPacketSource:
         else:
             ring = self._rings[0]
             if not ring.ready():
+                self._rest(ring)
                 ring.socket.wait(timeout_ms)
+            bytes_before = ring.counted(k.R_BYTES)
             rows, all_of_it = ring.fill(batch.views.slab, batch.views.frame, batch.capacity, batch.source_bytes, self._bound)
             clock_ns = asked_ns - self._behind_ns if all_of_it else 0
+            self._busy = ring.counted(k.R_BYTES) - bytes_before >= BLOCK_BYTES // 2
         self._keep_house()
         batch.rows = rows
         batch.route.status[:rows] = 0
         batch.lost, self._loss = self._loss, (0, 0)
         batch.clock_ns = max(clock_ns, 0)
         return rows > 0 or not self._stopping_ns or clock_ns < self._stopping_ns
+
+    def _rest(self, ring: PacketRing) -> None:
+        """On a busy link, let some blocks come together before the next look: waking up costs as much as hundreds of packets. The
+        rest is the shorter the faster the ring fills."""
+        if not self._busy or self._options.immediate or self._stopping_ns:
+            self._rest_ms = 0.0
+            return
+        time.sleep(self._rest_ms / 1000)
+        late = ring.ready(ring.socket.blocks // RING_PART)
+        self._rest_ms = self._rest_ms / 2 if late else min(max(2 * self._rest_ms, 2.0), LONGEST_REST_MS)
 
     def _keep_house(self) -> None:
         """Read what the kernel dropped, and now and then look at the interfaces."""

@@ -39,9 +39,9 @@ class PacketRing:
         """The walk as these kernels have it, for `fill`."""
         return kernels[k.take], kernels.view(self._ring), kernels.view(self._state), kernels.view(self._links)
 
-    def ready(self) -> bool:
-        """Whether there is a block to read."""
-        return self.socket.ready(self._block)
+    def ready(self, ahead: int = 0) -> bool:
+        """Whether there is a block to read, and so many behind it."""
+        return self.socket.ready((self._block + ahead) % self.socket.blocks)
 
     def fill(self, slab: U8, frame: Frame, rows: int, nbytes: int, bound: Bound) -> tuple[int, bool]:
         """Fill rows from 0 on with what has arrived, and say how many, and whether that was all of it. Blocks that are used up go

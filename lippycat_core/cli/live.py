@@ -10,14 +10,17 @@ from lippycat_core.cli.kernels import compiled_already
 from lippycat_core.cli.options import Input
 from lippycat_core.cli.privileges import give_up_root
 from lippycat_core.cli.watching import profiles_wanted
-from lippycat_core.errors import ContractError, SettingError, UsageError
-from lippycat_core.host.discovery import Host
+from lippycat_core.errors import DriverUnfit, SettingError, UsageError
+from lippycat_core.host.discovery import AUTO, Host
+from lippycat_core.host.ranking import FIT
 from lippycat_core.host.settings import Settings
 from lippycat_core.host.units import duration_ns
-from lippycat_core.interfaces.capture import CaptureSource, OwnEndpoint
+from lippycat_core.interfaces.capture import CaptureSource, LiveOptions, OwnEndpoint
+from lippycat_core.interfaces.provider import Provider
 from lippycat_core.kernelset import Kernel, KernelSet
 
-DRIVER = "afpacket"
+FILES = "file"
+"""The driver of this kind that no interface is captured with."""
 
 
 QUEUE = ("tcp.stream_queue_buffer", "tcp.stream_max_queue_time", "tcp.enable_backpressure")
@@ -45,6 +48,7 @@ def check_input(command: str, source: Input) -> None:
 LIVE_ONLY = (
     "capture.buffer_bytes",
     "capture.buffer_packets",
+    "capture.driver",
     "capture.promisc",
     "capture.threads",
     "capture.user",
@@ -115,6 +119,21 @@ def own_endpoints(settings: Settings) -> list[OwnEndpoint]:
     return found
 
 
+def live_driver(host: Host) -> Provider:
+    """Who captures: the driver that the settings name, else the best that fits. DriverUnfit where that cannot be."""
+    if host.settings["capture.driver"] != AUTO:
+        chosen = host.choose("capture")
+        if chosen is not None and chosen.name != FILES:
+            return chosen
+        raise DriverUnfit(f"capture {FILES}: reads files; `lc plugins capture` lists drivers for interfaces")
+    live = [one for one in host.candidates("capture") if one.entry.name != FILES]
+    for candidate in live:
+        if candidate.state == FIT and candidate.provider is not None:
+            return candidate.provider
+    reasons = "; ".join(f"{one.entry.name}: {one.reason}" for one in live)
+    raise DriverUnfit(f"no driver captures from interfaces here: {reasons or 'none is installed'}")
+
+
 def open_live(
     host: Host,
     source: Input,
@@ -126,11 +145,7 @@ def open_live(
 ) -> CaptureSource:
     """The capture, open. It ends after `source.duration`, or when `stop()` says so. Packets from and to `own` are left out,
     unless the settings want them. `leave_out` is the index of an interface that is not meant by `any`."""
-    from lippycat_core.builtin.afpacket import LiveOptions
-
-    provider = host.choose("capture", DRIVER)
-    if provider is None:
-        raise ContractError(f"capture {DRIVER}: a driver that was named is there or an error")
+    provider = live_driver(host)
     settings = host.settings
     options = LiveOptions(
         source.capture_filter,

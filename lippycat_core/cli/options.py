@@ -31,6 +31,7 @@ class Input(NamedTuple):
     promisc: bool | None = None
     user: str | None = None
     threads: int | None = None
+    driver: str | None = None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -41,6 +42,7 @@ class Input(NamedTuple):
             "capture.promisc": self.promisc,
             "capture.user": self.user,
             "capture.threads": self.threads,
+            "capture.driver": self.driver,
         }
 
 
@@ -174,10 +176,14 @@ def input_options(
     capture_threads: Annotated[
         int | None, typer.Option(metavar="N", help="Threads that take live packets out of the kernel, a ring each.")
     ] = None,
+    capture_driver: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who captures live: auto, afpacket, pcap, or another of `lc plugins capture`."),
+    ] = None,
 ) -> Input:
     """Options that say what is read."""
     names = tuple(name.strip() for word in interface or () for name in word.split(","))
-    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads)
+    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads, capture_driver)
     return Input(read_file or [], capture_filter, tolerate_truncation, names, *live)
 
 

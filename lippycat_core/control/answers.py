@@ -68,7 +68,12 @@ class Answers:
     def _stacks(self) -> dict[str, object]:
         frames = sys._current_frames()
         threads = [
-            {"name": thread.name, "ident": thread.ident, "stack": _stack(frames.get(thread.ident or 0))}
+            {
+                "name": thread.name,
+                "ident": thread.ident,
+                "native_id": thread.native_id,
+                "stack": _stack(frames.get(thread.ident or 0)),
+            }
             for thread in threading.enumerate()
         ]
         return {**self._head(), "threads": threads}

@@ -121,6 +121,7 @@ class Gpu(Section):
 class Capture(Section):
     """How packets are captured live."""
 
+    driver: str = setting("auto")
     buffer_bytes: int = setting(32 << 20, 1 << 20, 2 << 30, unit="size")
     buffer_packets: int = setting(0, 0, 1_000_000)
     snaplen: int = setting(262_144, 64, 262_144)

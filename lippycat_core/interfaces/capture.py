@@ -37,6 +37,36 @@ class OwnEndpoint:
     port: int
 
 
+LARGEST_SNAPLEN = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How to capture live: a pcap filter expression, bytes kept of each packet, promiscuous mode, the room for packets that wait
+    in the kernel (the larger of both), whether latency goes before cost, whose packets are left out because they are this
+    process's, how many threads share the work, and the index of an interface that `any` leaves out (0: none). What a driver
+    cannot do is a UsageError when it is opened."""
+
+    expression: str | None = None
+    snaplen: int = LARGEST_SNAPLEN
+    promisc: bool = False
+    buffer_bytes: int = 32 << 20
+    buffer_packets: int = 0
+    immediate: bool = False
+    own: tuple[OwnEndpoint, ...] = ()
+    threads: int = 1
+    leave_out: int = 0
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes of the room for packets that wait in the kernel."""
+        return max(self.buffer_bytes, self.buffer_packets * min(self.snaplen + PACKET_HEAD_BYTES, PACKET_BYTES))
+
+
+PACKET_BYTES, PACKET_HEAD_BYTES = 2048, 68
+"""What a packet of `buffer_packets` is taken to need at most, and how much of that is not its own."""
+
+
 class CaptureSource(Protocol):
     """An open source. It is used by one thread. One that runs kernels names them as `kernelset.UsesKernels` says."""
 
