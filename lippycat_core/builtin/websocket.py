@@ -21,8 +21,11 @@ LARGEST = 1 << 20
 
 FRAMES_A_MESSAGE = 4096
 
-INFLATER_BYTES = 48 * 1024
-"""What a decompressor is counted as: its window and its tables."""
+SESSION_BYTES = 3000
+"""What a session is counted as beside what it holds."""
+
+INFLATER_BYTES = 10 * 1024
+"""What a decompressor is counted as, beside its window as far as that is in use."""
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1, RSV = 0x80, 0x40, 0x30
@@ -127,12 +130,11 @@ class Inflater:
 
     def __init__(self, takeover: bool = True) -> None:
         self.takeover = takeover
-        self.used = False
+        self.cost = 0
         self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
 
     def message(self, data: bytes) -> bytes | None:
         """A message's bytes; None for one that is longer than LARGEST. Raises Unreadable where nothing can follow."""
-        self.used = self.takeover
         stream = self._stream if self.takeover else zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             out = stream.decompress(data + _TAIL, LARGEST + 1)
@@ -144,6 +146,8 @@ class Inflater:
             if self.takeover:
                 raise Unreadable("a compressed message is too long")
             return None
+        if self.takeover:
+            self.cost = min(max(self.cost, INFLATER_BYTES) + len(out), INFLATER_BYTES + (1 << zlib.MAX_WBITS))
         if stream.eof and self.takeover:  # a block that says it is the last (RFC 7692, section 7.2.3.4); the window stays
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS, zdict=out[-(1 << zlib.MAX_WBITS) :])
         return out
@@ -171,8 +175,7 @@ class _Side:
 
     def cost(self) -> int:
         """Bytes of memory."""
-        inflater = self.inflater
-        return self.held() + 64 * len(self.parts) + (INFLATER_BYTES if inflater is not None and inflater.used else 0)
+        return self.held() + 64 * len(self.parts) + (self.inflater.cost if self.inflater is not None else 0)
 
     def forget(self) -> None:
         """The message at hand is over."""
@@ -237,7 +240,7 @@ class WebSocketSession:
 
     def cost(self) -> int:
         """See LayerSession."""
-        return self._sides[0].cost() + self._sides[1].cost()
+        return SESSION_BYTES + self._sides[0].cost() + self._sides[1].cost()
 
     # -- the upgrade ----------------------------------------------------------------------------------------------------
 

@@ -274,3 +274,18 @@ def test_simple_dissectors_see_what_is_inside(capture: Any) -> None:
     path = capture([(0, box(HELLO)), (1, box(b"hello"))])
     records = run(path, Words(), layers=[Boxes()]).named("words")
     assert [(record["side"], record["text"]) for record in records] == [(0, HELLO.decode()), (1, "hello")]
+
+
+def test_what_nobody_has_claimed_inside_goes_before_what_somebody_has(tmp_path: Path) -> None:
+    def ends(number: int) -> tuple[tuple[str, int], tuple[str, int]]:
+        return (("192.0.2.1", 10000 + number), ("198.51.100.1", 80))
+
+    wanted = [(0, box(HELLO)), (0, box(b"later", begin=False))]
+    records = tcp_conversation(wanted, ends=ends(0))
+    last = records.pop()
+    for number in range(1, 200):
+        records += tcp_conversation([(0, box(HELLO[:5]))], ends=ends(number), ts_ns=number * 1_000_000_000)
+    records.append(Record(200_000_000_000, last.data))
+    seen = Seen(write_pcap(tmp_path / "x.pcap", records), [Boxes()], max_bytes=64 * 1024)
+    assert seen.said(0) == HELLO + b"later"
+    assert seen.summary["evicted"]["layer_bytes"] > 150
