@@ -40,6 +40,7 @@ _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE)
 _PROTOCOL = re.compile(rb"\r\nsec-websocket-protocol:(?:[^\r\n]*,)?[ \t]*sip[ \t]*[,\r]", re.IGNORECASE)
 _EXTENSIONS = re.compile(rb"\r\nsec-websocket-extensions:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _END = b"\r\n\r\n"
+_HTTP_BEGINS = b"GH"
 
 
 class Frame(NamedTuple):
@@ -61,10 +62,13 @@ class WebSocket:
 
     def claim_stream(self, head: memoryview) -> bool | None:
         """Whether a direction begins with an upgrade to SIP, the answer to one, or a frame with SIP in it."""
-        start = bytes(head[:5])
-        if start.startswith((b"GET ", b"HTTP/")) or b"GET ".startswith(start) or b"HTTP/".startswith(start):
-            return _claims_upgrade(head)
-        return bool(head) and _carries_sip(bytes(head[: 14 + _SIP_BYTES]))
+        if not head:
+            return None
+        if head[0] in _HTTP_BEGINS:
+            start = bytes(head[:5])
+            http = start.startswith((b"GET ", b"HTTP/")) or b"GET ".startswith(start) or b"HTTP/".startswith(start)
+            return _claims_upgrade(head) if http else False
+        return head[0] & ~FIN in (TEXT, BINARY) and _carries_sip(bytes(head[: 14 + _SIP_BYTES]))
 
     def open(self) -> WebSocketSession:
         """A connection that is claimed."""
