@@ -180,8 +180,10 @@ class Layers:
         wrapped = self._open.get(connection)
         try:
             if wrapped is None:
-                if run.last or owner.off:
+                if run.last:
                     return
+                if owner.off:
+                    raise Unwanted
                 wrapped = self._wrap(owner, connection, 1)
                 self._open[connection] = wrapped
                 self._unclaimed[connection] = None

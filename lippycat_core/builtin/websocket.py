@@ -38,6 +38,7 @@ _REQUEST = re.compile(rb"GET [^ \r\n]+ HTTP/1\.1\r\n")
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE)
 _PROTOCOL = re.compile(rb"\r\nsec-websocket-protocol:(?:[^\r\n]*,)?[ \t]*sip[ \t]*[,\r]", re.IGNORECASE)
+_ANY_PROTOCOL = re.compile(rb"\r\nsec-websocket-protocol:", re.IGNORECASE)
 _EXTENSIONS = re.compile(rb"\r\nsec-websocket-extensions:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _END = b"\r\n\r\n"
 _HTTP_BEGINS = b"GH"
@@ -263,7 +264,7 @@ class WebSocketSession:
             if _UPGRADE.search(section) is None:
                 raise Unwanted
             return True
-        if answer[1] != b"101" or _PROTOCOL.search(section) is None:
+        if answer[1] != b"101" or (_ANY_PROTOCOL.search(section) is not None and _PROTOCOL.search(section) is None):
             raise Unwanted
         self._agree(side, _EXTENSIONS.findall(section))
         return True

@@ -137,6 +137,11 @@ def test_a_capture_may_begin_later() -> None:
     assert read([(0, frame(REGISTER, mask=MASK)), (1, frame(OK) + frame(OK))]) == [(0, REGISTER), (1, OK), (1, OK)]
 
 
+def test_a_server_may_leave_out_which_protocol_it_took() -> None:
+    session = WebSocketSession()
+    assert read([(0, upgrade()), (1, b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + frame(OK))], session) == [(1, OK)]
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 401 Unauthorized\r\n\r\n", upgraded(protocol="xmpp")])
 def test_an_upgrade_that_is_refused_is_let_go(answer: bytes) -> None:
     session = WebSocketSession()
