@@ -91,7 +91,8 @@ class _Wrapped:
 
 
 class Layers:
-    """The connections of all layers, at most `max_bytes` held by them; beyond, those silent longest are let go.
+    """The connections of all layers, at most `max_bytes` held by them; beyond, those silent longest are let go, those in which
+    nobody has found anything yet first.
 
     `on_error(name, exception)` is called once for a layer that raised, `on_unread()` once where the input brings secrets that no
     layer takes. `more()` gives what secrets have come beside the input's since it was asked last.
@@ -114,6 +115,7 @@ class Layers:
         self._on_unread: Callable[[], None] | None = on_unread
         self.max_bytes = max_bytes
         self._open: OrderedDict[Connection, _Wrapped] = OrderedDict()  # longest silent first
+        self._unclaimed: OrderedDict[Connection, None] = OrderedDict()  # of these, those in which nobody has found anything yet
         self._cost: dict[Connection, int] = {}
         self.held_bytes = 0
         self.peak_bytes = 0
@@ -183,10 +185,13 @@ class Layers:
         wrapped = self._open.get(connection)
         try:
             if wrapped is None:
-                if run.last or owner.off:
+                if run.last:
                     return
+                if owner.off:
+                    raise Unwanted
                 wrapped = self._wrap(owner, connection, 1)
                 self._open[connection] = wrapped
+                self._unclaimed[connection] = None
             self._open.move_to_end(connection)
             if run.gap:
                 self._gap(wrapped, run.side, run.gap)
@@ -201,9 +206,13 @@ class Layers:
             connection.state[0] = GONE
             return
         self._weigh(connection, wrapped.cost())
-        while self.held_bytes > self.max_bytes:
+        if connection in self._unclaimed:
+            self._unclaimed.move_to_end(connection)
+            if _innermost(wrapped).owner is not None:
+                del self._unclaimed[connection]
+        while self.held_bytes > self.max_bytes:  # what may be anything goes before what is known to be of use
             self._given_up["layer_bytes"] += 1
-            self._let_go(next(iter(self._open)), run)
+            self._let_go(next(iter(self._unclaimed or self._open)), run)
 
     def _wrap(self, owner: Layer, connection: Connection, depth: int) -> _Wrapped:
         transport = owner.layer.over.get(connection.transport, owner.layer.name)
@@ -243,14 +252,14 @@ class Layers:
     def _close(self, connection: Connection, run: Run) -> None:
         """The innermost stream is over."""
         self.held_bytes -= self._cost.pop(connection, 0)
+        self._unclaimed.pop(connection, None)
         wrapped = self._open.pop(connection, None)
         if wrapped is None:
             return
-        while wrapped.inside is not None:
-            wrapped = wrapped.inside
-        if wrapped.inner.owner is not None:
+        inner = _innermost(wrapped)
+        if inner.owner is not None:
             flow = wrapped.sides[run.side].flow
-            self._runs.append(Run(run.row, run.flow if flow < 0 else flow, wrapped.inner, run.side, 0, 0, 0, last=True))
+            self._runs.append(Run(run.row, run.flow if flow < 0 else flow, inner, run.side, 0, 0, 0, last=True))
 
     # -- bytes -----------------------------------------------------------------------------------------------------------
 
@@ -364,6 +373,13 @@ class Layers:
                 self._stopped(connection, run, error)
             else:
                 self._weigh(connection, wrapped.cost())
+
+
+def _innermost(wrapped: _Wrapped) -> Connection:
+    """The connection inside all layers."""
+    while wrapped.inside is not None:
+        wrapped = wrapped.inside
+    return wrapped.inner
 
 
 class _Raised(Exception):

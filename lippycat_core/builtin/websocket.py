@@ -21,8 +21,11 @@ LARGEST = 1 << 20
 
 FRAMES_A_MESSAGE = 4096
 
-INFLATER_BYTES = 48 * 1024
-"""What a decompressor is counted as: its window and its tables."""
+SESSION_BYTES = 3000
+"""What a session is counted as beside what it holds."""
+
+INFLATER_BYTES = 10 * 1024
+"""What a decompressor is counted as, beside its window as far as that is in use."""
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 FIN, RSV1, RSV = 0x80, 0x40, 0x30
@@ -35,8 +38,10 @@ _REQUEST = re.compile(rb"GET [^ \r\n]+ HTTP/1\.1\r\n")
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r\n]*\bwebsocket\b", re.IGNORECASE)
 _PROTOCOL = re.compile(rb"\r\nsec-websocket-protocol:(?:[^\r\n]*,)?[ \t]*sip[ \t]*[,\r]", re.IGNORECASE)
+_ANY_PROTOCOL = re.compile(rb"\r\nsec-websocket-protocol:", re.IGNORECASE)
 _EXTENSIONS = re.compile(rb"\r\nsec-websocket-extensions:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _END = b"\r\n\r\n"
+_HTTP_BEGINS = b"GH"
 
 
 class Frame(NamedTuple):
@@ -58,10 +63,13 @@ class WebSocket:
 
     def claim_stream(self, head: memoryview) -> bool | None:
         """Whether a direction begins with an upgrade to SIP, the answer to one, or a frame with SIP in it."""
-        start = bytes(head[:5])
-        if start.startswith((b"GET ", b"HTTP/")) or b"GET ".startswith(start) or b"HTTP/".startswith(start):
-            return _claims_upgrade(head)
-        return bool(head) and _carries_sip(bytes(head[: 14 + _SIP_BYTES]))
+        if not head:
+            return None
+        if head[0] in _HTTP_BEGINS:
+            start = bytes(head[:5])
+            http = start.startswith((b"GET ", b"HTTP/")) or b"GET ".startswith(start) or b"HTTP/".startswith(start)
+            return _claims_upgrade(head) if http else False
+        return head[0] & ~FIN in (TEXT, BINARY) and _carries_sip(bytes(head[: 14 + _SIP_BYTES]))
 
     def open(self) -> WebSocketSession:
         """A connection that is claimed."""
@@ -127,12 +135,11 @@ class Inflater:
 
     def __init__(self, takeover: bool = True) -> None:
         self.takeover = takeover
-        self.used = False
+        self.cost = 0
         self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
 
     def message(self, data: bytes) -> bytes | None:
         """A message's bytes; None for one that is longer than LARGEST. Raises Unreadable where nothing can follow."""
-        self.used = self.takeover
         stream = self._stream if self.takeover else zlib.decompressobj(-zlib.MAX_WBITS)
         try:
             out = stream.decompress(data + _TAIL, LARGEST + 1)
@@ -144,6 +151,8 @@ class Inflater:
             if self.takeover:
                 raise Unreadable("a compressed message is too long")
             return None
+        if self.takeover:
+            self.cost = min(max(self.cost, INFLATER_BYTES) + len(out), INFLATER_BYTES + (1 << zlib.MAX_WBITS))
         if stream.eof and self.takeover:  # a block that says it is the last (RFC 7692, section 7.2.3.4); the window stays
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS, zdict=out[-(1 << zlib.MAX_WBITS) :])
         return out
@@ -171,8 +180,7 @@ class _Side:
 
     def cost(self) -> int:
         """Bytes of memory."""
-        inflater = self.inflater
-        return self.held() + 64 * len(self.parts) + (INFLATER_BYTES if inflater is not None and inflater.used else 0)
+        return self.held() + 64 * len(self.parts) + (self.inflater.cost if self.inflater is not None else 0)
 
     def forget(self) -> None:
         """The message at hand is over."""
@@ -237,7 +245,7 @@ class WebSocketSession:
 
     def cost(self) -> int:
         """See LayerSession."""
-        return self._sides[0].cost() + self._sides[1].cost()
+        return SESSION_BYTES + self._sides[0].cost() + self._sides[1].cost()
 
     # -- the upgrade ----------------------------------------------------------------------------------------------------
 
@@ -256,7 +264,7 @@ class WebSocketSession:
             if _UPGRADE.search(section) is None:
                 raise Unwanted
             return True
-        if answer[1] != b"101" or _PROTOCOL.search(section) is None:
+        if answer[1] != b"101" or (_ANY_PROTOCOL.search(section) is not None and _PROTOCOL.search(section) is None):
             raise Unwanted
         self._agree(side, _EXTENSIONS.findall(section))
         return True

@@ -157,7 +157,7 @@ class Setup:
         self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
-        """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has an eighth of the
+        """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has a quarter of the
         memory of TCP streams."""
         plugins = self.host.layers() if dissectors else []
         growing = bool(self._source.interfaces) or input_bytes(self.files) is None
@@ -170,7 +170,7 @@ class Setup:
         def unread() -> None:
             self._tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
 
-        limit = self.settings["tcp.memory_limit"] // 8
+        limit = self.settings["tcp.memory_limit"] // 4
         more = tuple if log is None else partial(log.read, last=not growing)
         return Layers(plugins, self._layer_raised, max_bytes=limit, on_unread=unread, more=more)
 

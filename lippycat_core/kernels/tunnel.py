@@ -87,7 +87,7 @@ def erspan_iii(slab: U8, pos: int, end: int) -> tuple[int, int]:
 
 
 def is_tunnel_port(sport: int, dport: int) -> bool:
-    """Whether a look into the UDP payload can find a tunnel, or SCTP, at all; these and GTP-U may answer from their port."""
+    """Whether a look into the UDP payload can find a tunnel or SCTP at all; GTP-U and SCTP may answer from their port to any."""
     if dport in (VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT, SCTP_OVER_UDP):
         return True
     return sport in (GTP_U_PORT, SCTP_OVER_UDP)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, ClassVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lippycat_core.builtin.files import open_source
 from lippycat_core.builtin.websocket import WebSocket
@@ -274,3 +277,48 @@ def test_simple_dissectors_see_what_is_inside(capture: Any) -> None:
     path = capture([(0, box(HELLO)), (1, box(b"hello"))])
     records = run(path, Words(), layers=[Boxes()]).named("words")
     assert [(record["side"], record["text"]) for record in records] == [(0, HELLO.decode()), (1, "hello")]
+
+
+def test_what_nobody_has_claimed_inside_goes_before_what_somebody_has(tmp_path: Path) -> None:
+    def ends(number: int) -> tuple[tuple[str, int], tuple[str, int]]:
+        return (("192.0.2.1", 10000 + number), ("198.51.100.1", 80))
+
+    wanted = [(0, box(HELLO)), (0, box(b"later", begin=False))]
+    records = tcp_conversation(wanted, ends=ends(0))
+    last = records.pop()
+    for number in range(1, 200):
+        records += tcp_conversation([(0, box(HELLO[:5]))], ends=ends(number), ts_ns=number * 1_000_000_000)
+    records.append(Record(200_000_000_000, last.data))
+    seen = Seen(write_pcap(tmp_path / "x.pcap", records), [Boxes()], max_bytes=64 * 1024)
+    assert seen.said(0) == HELLO + b"later"
+    assert seen.summary["evicted"]["layer_bytes"] > 150
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32))
+def test_no_result_depends_on_batches_whatever_becomes_of_the_packets(tmp_path: Path, seed: int) -> None:
+    """Twenty connections, their packets lost, shuffled, doubled and damaged, within tight bounds."""
+    draw = Random(seed)
+    placed: list[tuple[float, bytes]] = []
+    for number in range(20):
+        inside = [(0, upgrade()), (1, upgraded()), *((draw.randrange(2), frame(HELLO * draw.randrange(1, 9))) for _ in range(8))]
+        begun, pieces = set[int](), list[tuple[int, bytes]]()
+        for side, data in inside if number % 2 else ((n % 2, HELLO * 3) for n in range(8)):
+            pieces.append((side, box(*(data[at : at + 90] for at in range(0, len(data), 90)), begin=side not in begun)))
+            begun.add(side)
+        ends = (("192.0.2.1", 10000 + number), ("198.51.100.1", 80))
+        for at, record in enumerate(tcp_conversation(pieces, segment=draw.choice((40, 300)), ends=ends, close=number % 3 == 0)):
+            for _ in range(draw.choice((0, 1, 1, 1, 1, 1, 1, 2))):
+                data = bytearray(record.data)
+                if draw.random() < 0.02:
+                    data[-1] ^= 255
+                placed.append((at + draw.uniform(0, 3), bytes(data)))
+    placed.sort()
+    records = [Record(number * 50_000_000, data) for number, (_, data) in enumerate(placed)]
+    path = write_pcap(tmp_path / "x.pcap", records)
+    results = []
+    for batch_packets in (1, 5, 4096):
+        seen = Seen(path, [Boxes(), WebSocket()], batch_packets, max_bytes=90_000)
+        assert seen.raised == []
+        results.append((seen.got, seen.summary["evicted"]))
+    assert results[0] == results[1] == results[2]

@@ -30,7 +30,7 @@ AHEAD = 64
 MISSES = 32
 """Places at which it is tried to find on behind lost bytes."""
 
-SESSION_BYTES = 3000
+SESSION_BYTES = 5000
 """What keys and state are counted as."""
 
 PLAIN, HANDSHAKING, SECURED = 0, 1, 2
@@ -66,6 +66,7 @@ class TlsSession:
         self._client_hello = h.ClientHello(b"", False)
         self._server_hello: h.ServerHello | None = None
         self._suite: Suite | None = None
+        self._retried = False  # a HelloRetryRequest was seen: this is TLS 1.3, whatever else is not known yet
 
     def feed(self, side: int, data: bytes, ts_ns: int) -> Iterator[tuple[int, bytes]]:
         """See LayerSession."""
@@ -141,7 +142,7 @@ class TlsSession:
     def _record(self, side: int, at: _Side, header: bytes, body: bytes) -> bytes:
         """The application data of a record, if that is what it has."""
         kind = header[0]
-        if self._is_13() and (kind == CHANGE_CIPHER_SPEC or (kind == ALERT and at.epoch == PLAIN)):
+        if (self._is_13() or self._retried) and (kind == CHANGE_CIPHER_SPEC or (kind == ALERT and at.epoch == PLAIN)):
             return b""  # for middleboxes alone (RFC 8446, appendix D.4)
         if at.epoch == PLAIN:
             if kind == HANDSHAKE:
@@ -267,6 +268,10 @@ class TlsSession:
                 at.opener, at.number = self._keys_13(at.secret), 0
 
     def _hello(self, hello: h.ServerHello) -> None:
+        if hello.random == h.RETRY:
+            self._retried = True
+        if self._retried and not hello.draft:
+            raise Unreadable("a retry of what is not TLS 1.3")
         if hello.random == h.RETRY or self._is_13():
             return
         if self._suite is not None and hello.draft:

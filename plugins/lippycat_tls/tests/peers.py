@@ -38,7 +38,7 @@ class Wire:
 
 
 @cache
-def _certificates() -> Path:
+def certificates() -> Path:
     """A folder with rsa.pem and ec.pem, each a key and its self-signed certificate."""
     folder = Path(tempfile.mkdtemp(prefix="lippycat-tls-"))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "example.org")])
@@ -63,8 +63,8 @@ def contexts(version: ssl.TLSVersion, ciphers: str = "", *, mac_last: bool = Tru
         if not mac_last:
             context.options |= NO_ENCRYPT_THEN_MAC
     for kind in ("rsa", "ec"):
-        server.load_cert_chain(_certificates() / f"{kind}.pem")
-    descriptor, log = tempfile.mkstemp(prefix="keys", dir=_certificates())
+        server.load_cert_chain(certificates() / f"{kind}.pem")
+    descriptor, log = tempfile.mkstemp(prefix="keys", dir=certificates())
     os.close(descriptor)
     client.keylog_filename = log
     return client, server, Path(log)
