@@ -24,6 +24,7 @@ ROOMS = (
     ("sequence", "connections", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
     ("fragments", "filters", "sessions", "packet"),
     ("builtin",),
+    ("writing",),
     ("pipeline",),
     ("hookspecs", "host"),
     ("control",),
@@ -47,7 +48,7 @@ ONLY_HERE = {
     "hypothesis": {"testing"},
     "pcapy": {"filters"},
     "scapy": {"packet"},
-    "zstandard": {"builtin"},
+    "zstandard": {"builtin", "writing"},
     "prometheus_client": {"control"},
 }
 """Every package that the core imports besides NumPy and the standard library, and the rooms that may."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lippycat_core.builtin.files import expand, open_source
-from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
 from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
 from lippycat_core.cli.matching import Matching
@@ -73,29 +72,31 @@ class Setup:
         self._run = run
         self._dissector_failed = False
         self._line: ProgressLine | None = None
+        self.must_write: list[str] = []  # folders in which the run makes files while it goes
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
-        self.host = Host(self.settings, self._tell)
+        self.host = Host(self.settings, self.tell)
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
             self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
+
+    @property
+    def live(self) -> bool:
+        """Whether packets come from interfaces."""
+        return bool(self._source.interfaces)
 
     @cached_property
     def files(self) -> list[str]:
         """The input files that the options mean."""
         return expand(self._source.read_file) if self._source.read_file else []
 
-    def pcap_writer(self, path: str) -> PcapWriter:
-        """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
-        return PcapWriter(path, self.files)
-
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
         DriverUnfit where a driver was named and does not fit."""
         if self._matching is None:
             size = None if self._source.interfaces else input_bytes(self.files)
-            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
+            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self.tell)
         return self._matching.backend
 
     def stream_buffers(self) -> StreamBuffers:
@@ -117,7 +118,7 @@ class Setup:
             shrink=settings["tcp.memory_optimization"],
         )
 
-    def _tell(self, message: str) -> None:
+    def tell(self, message: str) -> None:
         """One line on standard error, in the place of the progress line."""
         if self._line is not None:
             self._line.close()
@@ -127,7 +128,7 @@ class Setup:
         """The run goes on without it, but what it would have said is missing."""
         self._dissector_failed = True
         reason = " ".join(str(error).split())
-        self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self.tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
@@ -149,7 +150,7 @@ class Setup:
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self.tell) if live else open_source(self.files, kernels),
             bulk,
             [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
             flows,
@@ -166,7 +167,7 @@ class Setup:
             self.host.hooks.for_run(info),
         )
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self._tell) if live else None
+        loaded = give_up_powers(self.host, wanted, self.must_write, self.tell) if live else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
@@ -182,7 +183,7 @@ class Setup:
             pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self._tell, self._matching):
+                with watched(pipeline, pace, info, self.host, self.tell, self._matching):
                     outcome = pipeline.run()
             finally:
                 if line is not None:

@@ -12,16 +12,28 @@ from lippycat_core.cli.options import (
     Output,
     Run,
     Tcp,
+    Write,
+    Writers,
     input_options,
     match_options,
     output_options,
     run_options,
     tcp_options,
     with_options,
+    write_options,
+    writer_options,
 )
 
 
-@with_options(source=input_options, run=run_options, output=output_options, match=match_options, tcp=tcp_options)
+@with_options(
+    source=input_options,
+    run=run_options,
+    output=output_options,
+    match=match_options,
+    tcp=tcp_options,
+    writers=writer_options,
+    write=write_options,
+)
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
     sip_user: Annotated[
@@ -63,15 +75,6 @@ def voip(
     call: Annotated[
         str | None, typer.Option("--call", metavar="CALL_ID", help="Only this call; on a terminal with its ladder.")
     ] = None,
-    write_file: Annotated[
-        str | None,
-        typer.Option(
-            "-w",
-            "--write-file",
-            metavar="FILE",
-            help="Write the packets of these calls to a capture file (.pcap or .pcapng), from their first on.",
-        ),
-    ] = None,
     rtp_heuristic: Annotated[
         bool | None,
         typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content."),
@@ -82,6 +85,8 @@ def voip(
     output: Output,
     match: Match,
     tcp: Tcp,
+    writers: Writers,
+    write: Write,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
     from lippycat_voip.session import analyse
@@ -92,6 +97,8 @@ def voip(
         output,
         match,
         tcp,
+        writers,
+        write,
         filters={
             "sip_user": sip_user,
             "sip_user_file": sip_user_file,
@@ -105,6 +112,5 @@ def voip(
         },
         messages=messages,
         call_id=call,
-        write_file=write_file,
         rtp_heuristic=rtp_heuristic,
     )

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Match, Output, Run, Tcp
+from lippycat_core.cli.options import Input, Match, Output, Run, Tcp, Write, Writers
 from lippycat_core.cli.telling import say
+from lippycat_core.cli.writing import Keeping
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.sink import Sink
@@ -32,11 +33,12 @@ def analyse(
     output: Output,
     match: Match,
     tcp: Tcp,
+    writers: Writers,
+    write: Write,
     *,
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
     call_id: str | None,
-    write_file: str | None,
     rtp_heuristic: bool | None,
 ) -> int:
     """Run `lc sniff voip` and return its exit code. `filters` are options by the setting that they stand for."""
@@ -44,12 +46,13 @@ def analyse(
         _not_empty(name, value)
     if call_id == "":
         raise UsageError("--call: an empty Call-ID, which no call has: name one, or leave the option out")
-    listed = write_file != "-"
+    listed = write.file != "-"
     if not listed and (output.format is not None or messages):
         option = "--messages" if messages else "--format"
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags = {f"voip.{name}": value or None for name, value in filters.items()}
-    setup = Setup("sniff voip", source, run, {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags()})
+    given = {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **writers.flags(), **write.flags()}
+    setup = Setup("sniff voip", source, run, given)
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
@@ -70,22 +73,24 @@ def analyse(
         buffers=setup.stream_buffers(),
         batch_size=setup.settings["tcp.batch_size"],
         tune_batches=setup.settings["tcp.auto_tuning"],
-        packets=write_file is not None,
+        packets=write.file is not None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
     dissector = VoipDissector(options)
     sinks: list[Sink] = []
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
-    if write_file is not None:
-        sinks.append(dissector.packets(setup.pcap_writer(write_file)))
-    result = setup.analyse([dissector], sinks)
+    with Keeping(setup, write, alone=not listed) as keeping:
+        writer = keeping.writer()
+        if writer is not None:
+            sinks.append(dissector.packets(writer))
+        result = setup.analyse([dissector], sinks)
     if not listed and not run.quiet:
         print(accounting_line(result.outcome.summary), file=sys.stderr)
     if call_id is not None and not result.outcome.summary["calls"] and not result.outcome.summary["dialogs"]:
         others = " that the other filters want too" if wanted.any else ""
         say(f"no call or dialog {call_id!r}{others} is in the input; `lc sniff voip` without --call lists those that are")
-    return result.report()
+    return keeping.exit_code(result.report())
 
 
 def signalling_alone(expression: str) -> bool:
