@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from lippycat_core.kernels.walk import INTERFACE_DESCRIPTION, LARGEST_CAPLEN, SECTION_HEADER
+from lippycat_core.kernels.walk import ENHANCED_PACKET_BLOCK, INTERFACE_DESCRIPTION, LARGEST_CAPLEN, SECTION_HEADER
 
 NANOSECOND_MAGIC = 0xA1B23C4D
 BYTE_ORDER_MAGIC = 0x1A2B3C4D
@@ -89,3 +89,28 @@ def whole_records(data: memoryview, count: int, *, pcapng: bool, headed: bool) -
             break
         pos = end
     return pos
+
+
+def in_order(data: bytes, *, pcapng: bool) -> bytes:
+    """A file of ours with its packets in order of time: headers first, what is said at the end last."""
+    heads: list[bytes] = []
+    packets: list[tuple[tuple[int, int], bytes]] = []
+    tails: list[bytes] = []
+    pos = 0 if pcapng else PCAP_HEADER_BYTES
+    if not pcapng:
+        heads.append(data[:pos])
+    while pos + 12 <= len(data):
+        if pcapng:
+            kind, total = struct.unpack_from("<II", data, pos)
+            high, low = struct.unpack_from("<II", data, pos + 12) if kind == ENHANCED_PACKET_BLOCK else (0, 0)
+        else:
+            kind, (high, low, length) = ENHANCED_PACKET_BLOCK, struct.unpack_from("<III", data, pos)
+            total = 16 + length
+        part = data[pos : pos + total]
+        if kind == ENHANCED_PACKET_BLOCK:
+            packets.append(((high, low), part))
+        else:
+            (tails if kind == INTERFACE_STATISTICS else heads).append(part)
+        pos += total
+    packets.sort(key=lambda packet: packet[0])
+    return b"".join([*heads, *(part for _, part in packets), *tails])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Lock
 from types import TracebackType
 
 from lippycat_core.builtin.outputs import STDOUT, cannot_write
@@ -14,7 +15,9 @@ from lippycat_core.interfaces.sink import Sink
 from lippycat_core.writing.crew import Crew
 from lippycat_core.writing.files import Opener
 from lippycat_core.writing.forgiving import Forgiving
-from lippycat_core.writing.packing import form_of, packer
+from lippycat_core.writing.groups import GroupFiles
+from lippycat_core.writing.manyfiles import ManyFiles
+from lippycat_core.writing.packing import Form, form_of, packer
 from lippycat_core.writing.rotation import RotatingWriter, Rotation
 
 ROTATES = ("size", "time", "count", "keep", "total")
@@ -32,6 +35,10 @@ class Keeping:
         self._path = write.file
         self._alone = alone
         self._failed = False
+        self._unwritten = 0
+        self._lock = Lock()
+        self._many: ManyFiles | None = None
+        self._groups: GroupFiles | None = None
         settings = setup.settings
         self._level: int = settings["tcp.compression_level"]
         self.rotation = Rotation(
@@ -51,7 +58,18 @@ class Keeping:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.crew.close()
+        try:
+            self.crew.close()
+        finally:
+            if self._many is not None:
+                self._many.close()
+        if self._unwritten > 1:
+            self._setup.tell(f"{self._unwritten} files could not be written to their end")
+        if self._groups is not None and self._groups.left_out:
+            self._setup.tell(
+                f"{self._groups.left_out} packets are in no file of their call, for their link type is another than its first: "
+                "name a pattern that ends in .pcapng"
+            )
 
     def sinks(self) -> list[Sink]:
         """The sink of `-w`, where there is one."""
@@ -87,10 +105,43 @@ class Keeping:
         writer = PcapWriter(path, output=output, pcapng=form.pcapng)
         return writer if self._alone or path == STDOUT else Forgiving(writer, self._fail)
 
+    def group_files(self, folder: str, form: Form) -> GroupFiles:
+        """Files of groups below `folder`, which is made where it is not there. UsageError where that cannot be."""
+        settings = self._setup.settings
+        if form.packing:
+            packer(form.packing, self._level)
+        try:
+            os.makedirs(folder, 0o700, exist_ok=True)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise UsageError(f"{folder}: {reason}: name a folder for files of calls that can be made") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"{folder}: no file can be made there: choose another folder, or make it yours")
+        self._setup.must_write.append(folder)
+        self._many = ManyFiles(
+            self.crew.lanes,
+            settings["write.open_files"],
+            self._not_written,
+            pcapng=form.pcapng,
+            packing=form.packing,
+            level=self._level,
+        )
+        self._groups = GroupFiles(self._many, self.crew, nbytes=settings["write.buffer_bytes"], pcapng=form.pcapng)
+        return self._groups
+
+    def _not_written(self, path: str, error: OSError) -> None:
+        """A file of a group failed: the first is told, the others are counted."""
+        with self._lock:
+            self._unwritten += 1
+            if self._unwritten > 1:
+                return
+        self._setup.tell(f"{cannot_write(path, error)}; the run goes on, and further files that fail are counted")
+
     def _fail(self, error: OutputError) -> None:
         self._failed = True
         self._setup.tell(f"{error}; the run goes on without it")
 
     def exit_code(self, code: int) -> int:
         """The exit code of a run that ended with `code`, when something could not be written."""
-        return code or int(self._failed)
+        left_out = self._groups is not None and self._groups.left_out > 0
+        return code or int(self._failed or left_out or self._unwritten > 0)

@@ -116,6 +116,8 @@ class Write(Section):
     rotate_count: int = setting(0, 0, 1_000_000_000, unit="packets")
     rotate_keep: int = setting(0, 0, 1_000_000, unit="files")
     rotate_total: int = setting(0, 0, 1 << 50, unit="size")
+    open_files: int = setting(256, 8, 65_536, unit="files")
+    buffer_bytes: int = setting(64 << 20, 1 << 20, 8 << 30, unit="size")
 
 
 class Gpu(Section):

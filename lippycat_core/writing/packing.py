@@ -5,6 +5,7 @@ Level 0 stores: a valid file of that form without the work of compressing.
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from typing import Any, NamedTuple, Protocol
 
@@ -61,6 +62,18 @@ def packer(packing: str, level: int) -> Packer:
     if packing == "gz":
         return _Gzip(level)
     return _Stored() if level == 0 else _Zstd(level)
+
+
+def unpacked(data: bytes, packing: str) -> bytes:
+    """What streams of ours, one behind the other, hold."""
+    if packing == "gz":
+        return gzip.decompress(data)
+    if not packing:
+        return data
+    import zstandard
+
+    whole: bytes = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True).decompress(data)
+    return whole
 
 
 class _Gzip:

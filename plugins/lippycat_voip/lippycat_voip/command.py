@@ -75,6 +75,17 @@ def voip(
     call: Annotated[
         str | None, typer.Option("--call", metavar="CALL_ID", help="Only this call; on a terminal with its ladder.")
     ] = None,
+    per_call_pcap: Annotated[
+        bool | None,
+        typer.Option("--per-call-pcap/--no-per-call-pcap", help="A capture file for each call, with its SIP, RTP and RTCP."),
+    ] = None,
+    per_call_pcap_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The folder they go to, made where it is not there; pcaps by default.")
+    ] = None,
+    per_call_pcap_pattern: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="What they are called: {timestamp} {date} {time} {call_id} {from} {to} {method}."),
+    ] = None,
     rtp_heuristic: Annotated[
         bool | None,
         typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content."),
@@ -112,5 +123,10 @@ def voip(
         },
         messages=messages,
         call_id=call,
+        per_call={
+            "per_call_pcap": per_call_pcap,
+            "per_call_pcap_dir": per_call_pcap_dir,
+            "per_call_pcap_pattern": per_call_pcap_pattern,
+        },
         rtp_heuristic=rtp_heuristic,
     )

@@ -17,8 +17,11 @@ from lippycat_core.cli.writing import Keeping
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.sink import Sink
+from lippycat_core.writing.names import Pattern
+from lippycat_core.writing.packing import form_of
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
+from lippycat_voip.filing import FIELDS, Filing, FilingOptions
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import Filters, algorithm_named
 from lippycat_voip.settings import VoipSettings
@@ -39,9 +42,10 @@ def analyse(
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
     call_id: str | None,
+    per_call: Mapping[str, str | bool | None],
     rtp_heuristic: bool | None,
 ) -> int:
-    """Run `lc sniff voip` and return its exit code. `filters` are options by the setting that they stand for."""
+    """Run `lc sniff voip` and return its exit code. `filters` and `per_call` are options by the setting that they stand for."""
     for name, value in filters.items():
         _not_empty(name, value)
     if call_id == "":
@@ -50,7 +54,8 @@ def analyse(
     if not listed and (output.format is not None or messages):
         option = "--messages" if messages else "--format"
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
-    flags = {f"voip.{name}": value or None for name, value in filters.items()}
+    flags: dict[str, object] = {f"voip.{name}": value or None for name, value in filters.items()}
+    flags |= {f"voip.{name}": value for name, value in per_call.items()}
     given = {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **writers.flags(), **write.flags()}
     setup = Setup("sniff voip", source, run, given)
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
@@ -62,6 +67,11 @@ def analyse(
     algorithm_named(wanted.algorithm)
     if not wanted.by_pattern and setup.settings.origin("match") != "default":
         setup.host.choose("match")  # a name that is wrong is said though nothing is matched
+    filed = settings.per_call_pcap
+    for name in ("per_call_pcap_dir", "per_call_pcap_pattern"):
+        if per_call[name] is not None and not filed:
+            raise UsageError(f"--{name.replace('_', '-')}: says where files of calls go: add --per-call-pcap")
+    keeping = Keeping(setup, write, alone=not listed)
     options = VoipOptions(
         messages=messages or (listed and as_text and call_id is not None),
         call_id=call_id,
@@ -73,16 +83,17 @@ def analyse(
         buffers=setup.stream_buffers(),
         batch_size=setup.settings["tcp.batch_size"],
         tune_batches=setup.settings["tcp.auto_tuning"],
-        packets=write.file is not None,
+        packets=write.file is not None or filed,
+        filing=_filing(settings, keeping) if filed else None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
     dissector = VoipDissector(options)
     sinks: list[Sink] = []
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
-    with Keeping(setup, write, alone=not listed) as keeping:
+    with keeping:
         writer = keeping.writer()
-        if writer is not None:
+        if writer is not None or filed:
             sinks.append(dissector.packets(writer))
         result = setup.analyse([dissector], sinks)
     if not listed and not run.quiet:
@@ -91,6 +102,15 @@ def analyse(
         others = " that the other filters want too" if wanted.any else ""
         say(f"no call or dialog {call_id!r}{others} is in the input; `lc sniff voip` without --call lists those that are")
     return keeping.exit_code(result.report())
+
+
+def _filing(settings: VoipSettings, keeping: Keeping) -> Filing:
+    """Where the files of calls go. UsageError where they cannot be called so, or not be made there."""
+    pattern = Pattern(settings.per_call_pcap_pattern, FIELDS, "--per-call-pcap-pattern")
+    if not settings.per_call_pcap_dir:
+        raise UsageError("--per-call-pcap-dir: an empty name: name the folder that files of calls go to")
+    files = keeping.group_files(settings.per_call_pcap_dir, form_of(pattern.text))
+    return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern))
 
 
 def signalling_alone(expression: str) -> bool:
