@@ -114,6 +114,9 @@ class Write(NamedTuple):
     rotate_count: int | None = None
     rotate_keep: int | None = None
     rotate_total: str | None = None
+    pcap_command: str | None = None
+    command_concurrency: int | None = None
+    command_timeout: str | None = None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -313,9 +316,16 @@ def write_options(
     rotate_total: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Keep the files of this run below this size; the oldest go.")
     ] = None,
+    pcap_command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Run this for each finished file, without a shell: %pcap% is its path."),
+    ] = None,
+    command_concurrency: Annotated[int | None, typer.Option(metavar="N", help="Commands that run at once.")] = None,
+    command_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long a command may take: 30s.")] = None,
 ) -> Write:
     """Options that say what is kept on disk."""
-    return Write(write_file, rotate_size, rotate_time, rotate_count, rotate_keep, rotate_total)
+    rotate = (rotate_size, rotate_time, rotate_count, rotate_keep, rotate_total)
+    return Write(write_file, *rotate, pcap_command, command_concurrency, command_timeout)
 
 
 def output_options(

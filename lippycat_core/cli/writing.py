@@ -12,8 +12,10 @@ from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Write
 from lippycat_core.errors import OutputError, UsageError
 from lippycat_core.interfaces.sink import Sink
+from lippycat_core.writing.commands import Command, Commands
+from lippycat_core.writing.counted import Counted
 from lippycat_core.writing.crew import Crew
-from lippycat_core.writing.files import Opener
+from lippycat_core.writing.files import FileFacts, Opener
 from lippycat_core.writing.forgiving import Forgiving
 from lippycat_core.writing.groups import GroupFiles
 from lippycat_core.writing.manyfiles import ManyFiles
@@ -30,7 +32,7 @@ class Keeping:
     UsageError where options do not go together, OutputError where a file cannot be opened.
     """
 
-    def __init__(self, setup: Setup, write: Write, *, alone: bool) -> None:
+    def __init__(self, setup: Setup, write: Write, *, alone: bool, groups: bool = False, commands: bool = False) -> None:
         self._setup = setup
         self._path = write.file
         self._alone = alone
@@ -52,6 +54,19 @@ class Keeping:
             given = next((name for name in ROTATES if getattr(write, f"rotate_{name}") is not None), None)
             if given is not None:
                 raise UsageError(f"--rotate-{given}: says when a capture file ends: name one with -w")
+        line: str = settings["write.pcap_command"]
+        self._command = Command(line, ("pcap",), "--pcap-command") if line else None
+        if write.pcap_command and (write.file in (None, STDOUT) and not groups):
+            raise UsageError("--pcap-command: runs for finished files, and there are none: name one with -w")
+        for name in ("command_concurrency", "command_timeout"):
+            if getattr(write, name) is not None and not (line or commands):
+                raise UsageError(f"--{name.replace('_', '-')}: is for commands: add --pcap-command")
+        self.commands = Commands(
+            settings["write.command_concurrency"],
+            settings["write.command_timeout"] / 1e9,
+            setup.tell,
+            patient=not setup.live,
+        )
         self.crew = Crew(settings["tcp.io_threads"])
 
     def __enter__(self) -> Keeping:
@@ -63,6 +78,9 @@ class Keeping:
         finally:
             if self._many is not None:
                 self._many.close()
+            self.commands.close()
+        if self.commands.failures > 1:
+            self._setup.tell(f"{self.commands.failures} of {self.commands.runs} commands failed")
         if self._unwritten > 1:
             self._setup.tell(f"{self._unwritten} files could not be written to their end")
         if self._groups is not None and self._groups.left_out:
@@ -76,7 +94,7 @@ class Keeping:
         writer = self.writer()
         return [] if writer is None else [writer]
 
-    def writer(self) -> PcapWriter | RotatingWriter | Forgiving | None:
+    def writer(self) -> PcapWriter | Counted | RotatingWriter | Forgiving | None:
         """Where the packets go that `-w` writes; None without it."""
         path = self._path
         if path is None:
@@ -92,6 +110,7 @@ class Keeping:
                 path,
                 self.rotation,
                 lambda name, pcapng: opener.open(name, pcapng=pcapng, packing=form.packing, exclusive=True),
+                self.finished,
             )
             self._setup.must_write.append(os.path.dirname(path) or ".")
             return rotating if self._alone else Forgiving(rotating, self._fail)
@@ -102,8 +121,15 @@ class Keeping:
             output = opener.open(path, pcapng=form.pcapng, packing=form.packing)
         except (OSError, ValueError) as error:
             raise cannot_write(path, error) from None
-        writer = PcapWriter(path, output=output, pcapng=form.pcapng)
+        plain = PcapWriter(path, output=output, pcapng=form.pcapng)
+        counted = self._command is not None and path != STDOUT
+        writer = Counted(path, plain, self.finished) if counted else plain
         return writer if self._alone or path == STDOUT else Forgiving(writer, self._fail)
+
+    def finished(self, facts: FileFacts) -> None:
+        """A file is complete; may be called in a writer's thread."""
+        if self._command is not None:
+            self.commands.run(self._command, {"pcap": facts.path}, facts.as_json())
 
     def group_files(self, folder: str, form: Form) -> GroupFiles:
         """Files of groups below `folder`, which is made where it is not there. UsageError where that cannot be."""

@@ -10,13 +10,14 @@ from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.errors import OutputError
 from lippycat_core.events import Event
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.writing.counted import Counted
 from lippycat_core.writing.rotation import RotatingWriter
 
 
 class Forgiving:
     """A `Sink` and `PacketWriter` over `writer` that ends with its first OutputError: `fail` is told, what was written stays."""
 
-    def __init__(self, writer: PcapWriter | RotatingWriter, fail: Callable[[OutputError], None]) -> None:
+    def __init__(self, writer: PcapWriter | RotatingWriter | Counted, fail: Callable[[OutputError], None]) -> None:
         self._writer = writer
         self._fail = fail
         self._failed = False

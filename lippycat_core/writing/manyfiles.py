@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from lippycat_core.builtin.blocks import in_order, whole_records
 from lippycat_core.writing.files import FileFacts
+from lippycat_core.writing.names import split_ending
 from lippycat_core.writing.packing import packer, unpacked
 
 MOST_SAME = 10_000
@@ -117,10 +118,10 @@ class ManyFiles:
         folder, name = os.path.split(target.path)
         if folder:
             os.makedirs(folder, 0o700, exist_ok=True)
-        stem, dot, ending = name.partition(".")
+        stem, ending = split_ending(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         for number in range(1, MOST_SAME + 1):
-            path = os.path.join(folder, f"{stem}_{number}{dot}{ending}" if number > 1 else name)
+            path = os.path.join(folder, f"{stem}_{number}{ending}" if number > 1 else name)
             try:
                 fd = os.open(path, flags, 0o600)
             except FileExistsError:

@@ -63,12 +63,21 @@ class Pattern:
         return "/".join(_bounded(part) for part in parts)
 
 
+_ENDING = re.compile(r"(\.pcap|\.pcapng)?(\.zst|\.gz)?(\.lcenc)?$")
+
+
+def split_ending(name: str) -> tuple[str, str]:
+    """A file's name without and with the endings that say its form."""
+    found = _ENDING.search(name)
+    at = found.start() if found is not None else len(name)
+    return name[:at], name[at:]
+
+
 def _bounded(part: str) -> str:
     if len(part.encode()) <= MOST_NAME:
         return part
-    stem, dot, ending = part.partition(".")
-    ending = text_bytes(dot + ending, 40).decode()
-    return text_bytes(stem, MOST_NAME - len(ending.encode())).decode() + ending
+    stem, ending = split_ending(part)
+    return text_bytes(stem, MOST_NAME - len(ending)).decode() + ending
 
 
 def time_fields(ts_ns: int) -> dict[str, str]:

@@ -86,6 +86,13 @@ def voip(
         str | None,
         typer.Option(metavar="PATTERN", help="What they are called: {timestamp} {date} {time} {call_id} {from} {to} {method}."),
     ] = None,
+    voip_command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Run this for each finished call, without a shell: %callid% %caller% %called% %calldate% %pcap% %dirname%.",
+        ),
+    ] = None,
     rtp_heuristic: Annotated[
         bool | None,
         typer.Option("--rtp-heuristic/--no-rtp-heuristic", help="List RTP that no SDP announced, found by its content."),
@@ -127,6 +134,7 @@ def voip(
             "per_call_pcap": per_call_pcap,
             "per_call_pcap_dir": per_call_pcap_dir,
             "per_call_pcap_pattern": per_call_pcap_pattern,
+            "voip_command": voip_command,
         },
         rtp_heuristic=rtp_heuristic,
     )

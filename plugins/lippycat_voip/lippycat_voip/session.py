@@ -17,11 +17,14 @@ from lippycat_core.cli.writing import Keeping
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.sink import Sink
+from lippycat_core.writing.commands import Command
+from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import Pattern
 from lippycat_core.writing.packing import form_of
 from lippycat_voip.callbuffer import Bounds
+from lippycat_voip.callcommand import VALUES, CallCommands, after_call
 from lippycat_voip.dissector import VoipDissector, VoipOptions
-from lippycat_voip.filing import FIELDS, Filing, FilingOptions
+from lippycat_voip.filing import FIELDS, After, Filing, FilingOptions, no_command
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import Filters, algorithm_named
 from lippycat_voip.settings import VoipSettings
@@ -68,10 +71,12 @@ def analyse(
     if not wanted.by_pattern and setup.settings.origin("match") != "default":
         setup.host.choose("match")  # a name that is wrong is said though nothing is matched
     filed = settings.per_call_pcap
+    command = Command(settings.voip_command, VALUES, "--voip-command") if settings.voip_command else None
     for name in ("per_call_pcap_dir", "per_call_pcap_pattern"):
         if per_call[name] is not None and not filed:
             raise UsageError(f"--{name.replace('_', '-')}: says where files of calls go: add --per-call-pcap")
-    keeping = Keeping(setup, write, alone=not listed)
+    keeping = Keeping(setup, write, alone=not listed, groups=filed, commands=command is not None)
+    after = after_call(keeping.commands, command) if command is not None else no_command
     options = VoipOptions(
         messages=messages or (listed and as_text and call_id is not None),
         call_id=call_id,
@@ -84,7 +89,7 @@ def analyse(
         batch_size=setup.settings["tcp.batch_size"],
         tune_batches=setup.settings["tcp.auto_tuning"],
         packets=write.file is not None or filed,
-        filing=_filing(settings, keeping) if filed else None,
+        filing=_filing(settings, keeping, after) if filed else None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
     dissector = VoipDissector(options)
@@ -95,6 +100,8 @@ def analyse(
         writer = keeping.writer()
         if writer is not None or filed:
             sinks.append(dissector.packets(writer))
+        if not filed and command is not None:
+            sinks.append(CallCommands(after))
         result = setup.analyse([dissector], sinks)
     if not listed and not run.quiet:
         print(accounting_line(result.outcome.summary), file=sys.stderr)
@@ -104,13 +111,19 @@ def analyse(
     return keeping.exit_code(result.report())
 
 
-def _filing(settings: VoipSettings, keeping: Keeping) -> Filing:
+def _filing(settings: VoipSettings, keeping: Keeping, after: After) -> Filing:
     """Where the files of calls go. UsageError where they cannot be called so, or not be made there."""
     pattern = Pattern(settings.per_call_pcap_pattern, FIELDS, "--per-call-pcap-pattern")
     if not settings.per_call_pcap_dir:
         raise UsageError("--per-call-pcap-dir: an empty name: name the folder that files of calls go to")
     files = keeping.group_files(settings.per_call_pcap_dir, form_of(pattern.text))
-    return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern))
+
+    def done(record: Mapping[str, object], facts: FileFacts | None) -> None:
+        if facts is not None:
+            keeping.finished(facts)
+        after(record, facts)
+
+    return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern, after=done))
 
 
 def signalling_alone(expression: str) -> bool:

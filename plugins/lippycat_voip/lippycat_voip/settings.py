@@ -30,3 +30,4 @@ class VoipSettings:
     per_call_pcap: bool = False  # a file for each call
     per_call_pcap_dir: str = "pcaps"
     per_call_pcap_pattern: str = "{timestamp}_{from}_{to}_{call_id}.pcapng"
+    voip_command: str = ""  # runs for each finished call
