@@ -50,6 +50,7 @@ ONLY_HERE = {
     "scapy": {"packet"},
     "zstandard": {"builtin", "writing"},
     "prometheus_client": {"control"},
+    "cryptography": {"writing"},
 }
 """Every package that the core imports besides NumPy and the standard library, and the rooms that may."""
 

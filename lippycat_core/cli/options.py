@@ -114,6 +114,7 @@ class Write(NamedTuple):
     rotate_count: int | None = None
     rotate_keep: int | None = None
     rotate_total: str | None = None
+    encrypt_key_file: str | None = None
     pcap_command: str | None = None
     command_concurrency: int | None = None
     command_timeout: str | None = None
@@ -316,6 +317,9 @@ def write_options(
     rotate_total: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Keep the files of this run below this size; the oldest go.")
     ] = None,
+    encrypt_key_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Encrypt what is written with this key or passphrase (`lc decrypt`).")
+    ] = None,
     pcap_command: Annotated[
         str | None,
         typer.Option(metavar="COMMAND", help="Run this for each finished file, without a shell: %pcap% is its path."),
@@ -325,7 +329,7 @@ def write_options(
 ) -> Write:
     """Options that say what is kept on disk."""
     rotate = (rotate_size, rotate_time, rotate_count, rotate_keep, rotate_total)
-    return Write(write_file, *rotate, pcap_command, command_concurrency, command_timeout)
+    return Write(write_file, *rotate, encrypt_key_file, pcap_command, command_concurrency, command_timeout)
 
 
 def output_options(

@@ -15,6 +15,7 @@ from lippycat_core.interfaces.sink import Sink
 from lippycat_core.writing.commands import Command, Commands
 from lippycat_core.writing.counted import Counted
 from lippycat_core.writing.crew import Crew
+from lippycat_core.writing.encryption import ENDING, Key, read_secret
 from lippycat_core.writing.files import FileFacts, Opener
 from lippycat_core.writing.forgiving import Forgiving
 from lippycat_core.writing.groups import GroupFiles
@@ -67,6 +68,11 @@ class Keeping:
             setup.tell,
             patient=not setup.live,
         )
+        secret: str = settings["write.encrypt_key_file"]
+        self._key = Key(read_secret(secret)) if secret and (write.file is not None or groups) else None
+        if write.encrypt_key_file and self._key is None:
+            raise UsageError("--encrypt-key-file: encrypts what is written: name a file with -w")
+        self._ending = ENDING if self._key is not None else ""
         self.crew = Crew(settings["tcp.io_threads"])
 
     def __enter__(self) -> Keeping:
@@ -104,18 +110,21 @@ class Keeping:
         form = form_of(path)
         if form.packing:
             packer(form.packing, self._level)  # what is not installed is said before anything is made
-        opener = Opener(self.crew, self._level)
+        opener = Opener(self.crew, self._level, self._key)
         if self.rotation and path != STDOUT:
             rotating = RotatingWriter(
                 path,
                 self.rotation,
                 lambda name, pcapng: opener.open(name, pcapng=pcapng, packing=form.packing, exclusive=True),
                 self.finished,
+                self._ending,
             )
             self._setup.must_write.append(os.path.dirname(path) or ".")
             return rotating if self._alone else Forgiving(rotating, self._fail)
         if self.rotation:
             raise UsageError("-w -: standard output is one stream: rotate a file, or leave the --rotate options out")
+        if path != STDOUT:
+            path += self._ending
         refuse_inputs(path, self._setup.files)
         try:
             output = opener.open(path, pcapng=form.pcapng, packing=form.packing)
@@ -125,6 +134,11 @@ class Keeping:
         counted = self._command is not None and path != STDOUT
         writer = Counted(path, plain, self.finished) if counted else plain
         return writer if self._alone or path == STDOUT else Forgiving(writer, self._fail)
+
+    @property
+    def ending(self) -> str:
+        """What comes behind the names of files: they are encrypted."""
+        return self._ending
 
     def finished(self, facts: FileFacts) -> None:
         """A file is complete; may be called in a writer's thread."""
@@ -151,6 +165,7 @@ class Keeping:
             pcapng=form.pcapng,
             packing=form.packing,
             level=self._level,
+            key=self._key,
         )
         self._groups = GroupFiles(self._many, self.crew, nbytes=settings["write.buffer_bytes"], pcapng=form.pcapng)
         return self._groups

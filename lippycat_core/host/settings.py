@@ -116,6 +116,7 @@ class Write(Section):
     rotate_count: int = setting(0, 0, 1_000_000_000, unit="packets")
     rotate_keep: int = setting(0, 0, 1_000_000, unit="files")
     rotate_total: int = setting(0, 0, 1 << 50, unit="size")
+    encrypt_key_file: str = setting("")
     pcap_command: str = setting("")
     command_concurrency: int = setting(4, 1, 256, unit="commands")
     command_timeout: int = setting(30 * SECOND_NS, SECOND_NS // 10, 86_400 * SECOND_NS, unit="duration")

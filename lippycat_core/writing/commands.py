@@ -37,6 +37,8 @@ MOST_TOLD = 10
 
 MOST_VALUE = 4096
 
+SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "fish", "csh", "tcsh"))
+
 _PLACE = re.compile(r"%([a-z_]+)%")
 
 
@@ -57,6 +59,11 @@ class Command:
             raise UsageError(f"{option} {line!r}: no value %{unknown}%: there are {known}")
         if _PLACE.search(self.arguments[0]):
             raise UsageError(f"{option} {line!r}: what a packet says would choose the program: name one")
+        program = os.path.basename(self.arguments[0])
+        if program in SHELLS and any(_PLACE.search(part) for part in self.arguments) and "-c" in self.arguments:
+            raise UsageError(
+                f"{option} {line!r}: {program} would run what a packet says: write $LIPPYCAT_... there, which is only text to it"
+            )
         if shutil.which(self.arguments[0]) is None:
             raise UsageError(f"{option} {line!r}: there is no program {self.arguments[0]}: write its path, or install it")
 

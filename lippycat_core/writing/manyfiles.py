@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from lippycat_core.builtin.blocks import in_order, whole_records
+from lippycat_core.writing.encryption import Key, Sealer, chunks
 from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import split_ending
 from lippycat_core.writing.packing import packer, unpacked
@@ -27,7 +28,19 @@ MOST_SORTED = 256 << 20
 class Target:
     """One file: `path` is what it should be called, and once it was opened what it is called."""
 
-    __slots__ = ("comments", "failed", "identity", "links", "number", "packets", "path", "size", "unordered", "written_ns")
+    __slots__ = (
+        "comments",
+        "failed",
+        "identity",
+        "links",
+        "number",
+        "packets",
+        "path",
+        "sealer",
+        "size",
+        "unordered",
+        "written_ns",
+    )
 
     def __init__(self, path: str, number: int) -> None:
         self.path = path
@@ -41,6 +54,7 @@ class Target:
         self.size = 0
         self.identity: tuple[int, int] | None = None  # device and inode, once it was made
         self.failed = False
+        self.sealer: Sealer | None = None
 
 
 class ManyFiles:
@@ -56,6 +70,7 @@ class ManyFiles:
         pcapng: bool,
         packing: str = "",
         level: int = 1,
+        key: Key | None = None,
     ) -> None:
         self._most = max(most_open // lanes, 1)
         self._open: list[OrderedDict[Target, int]] = [OrderedDict() for _ in range(lanes)]
@@ -63,6 +78,7 @@ class ManyFiles:
         self._pcapng = pcapng
         self._packing = packing
         self._level = level
+        self._key = key
         self._lock = threading.Lock()
         self.files = 0  # made so far
         self.nbytes = 0  # written so far
@@ -78,15 +94,24 @@ class ManyFiles:
             return
         try:
             fd = self._descriptor(lane, target)
-            plain = not self._packing
-            self._append(fd, target, data if plain else self._packed(data), headed=headed, plain=plain)
+            plain = not self._packing and self._key is None
+            self._append(fd, target, data if plain else self._sealed(target, self._packed(data)), headed=headed, plain=plain)
         except OSError as error:
             self._give_up(lane, target, error)
 
     def _packed(self, data: bytes) -> bytes:
         """A stream of its own, so that a file that is not open holds no compressor."""
+        if not self._packing:
+            return data
         stream = packer(self._packing, self._level)
         return stream.pack(data) + stream.end()
+
+    def _sealed(self, target: Target, data: bytes) -> bytes:
+        if self._key is None:
+            return data
+        if target.sealer is None:
+            target.sealer = Sealer(self._key)
+        return target.sealer.seal(data)
 
     def _append(self, fd: int, target: Target, data: bytes, *, headed: bool, plain: bool) -> None:
         left = view = memoryview(data)
@@ -152,24 +177,27 @@ class ManyFiles:
 
     def finish(self, lane: int, target: Target, facts: Callable[[Target], FileFacts], done: Callable[[FileFacts], None]) -> None:
         """The file is complete: close it, and tell `done` unless it failed."""
-        fd = self._open[lane].pop(target, None)
         try:
+            if target.sealer is not None and not target.failed:
+                self._append(self._descriptor(lane, target), target, target.sealer.end(), headed=False, plain=False)
+            fd = self._open[lane].pop(target, None)
             if fd is not None:
                 os.close(fd)
             if target.unordered and not target.failed and target.size <= MOST_SORTED:
                 self._sort(target)
         except OSError as error:
-            target.failed = True
-            self._failed(target.path, error)
+            self._give_up(lane, target, error)
         if not target.failed and target.identity is not None:
             done(facts(target))
 
     def _sort(self, target: Target) -> None:
         """Put a file in order of time, in another that takes its place."""
         with open(os.open(target.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            data = in_order(unpacked(file.read(), self._packing), pcapng=self._pcapng)
-        if self._packing:
-            data = self._packed(data)
+            data = file.read() if self._key is None else b"".join(chunks(file, self._key))
+        data = self._packed(in_order(unpacked(data, self._packing), pcapng=self._pcapng))
+        if self._key is not None:
+            sealer = Sealer(self._key)
+            data = sealer.seal(data) + sealer.end()
         aside = f"{target.path}.sorting"
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:

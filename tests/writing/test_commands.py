@@ -176,6 +176,7 @@ def test_many_failures_are_counted_not_told(tmp_path: Path) -> None:
         ("echo 'x", "no closing quotation: close the quotes"),
         ("", "--c: an empty command"),
         ("echo %who%", "no value %who%: there are %pcap%, %callid%"),
+        ("/bin/sh -c 'echo %callid%'", "sh would run what a packet says"),
         ("%callid% x", "what a packet says would choose the program"),
     ],
 )

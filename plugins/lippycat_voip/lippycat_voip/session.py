@@ -123,7 +123,7 @@ def _filing(settings: VoipSettings, keeping: Keeping, after: After) -> Filing:
             keeping.finished(facts)
         after(record, facts)
 
-    return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern, after=done))
+    return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern, keeping.ending, done))
 
 
 def signalling_alone(expression: str) -> bool:
