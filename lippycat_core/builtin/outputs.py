@@ -6,12 +6,28 @@ import contextlib
 import os
 import stat
 import sys
+import threading
 from typing import Protocol
 
 from lippycat_core.builtin.blocks import whole_records
 from lippycat_core.errors import OutputError, UsageError
 
 STDOUT = "-"
+
+
+class Tally:
+    """What all files of a run came to, counted by whatever thread writes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.files = self.nbytes = self.failures = 0
+
+    def add(self, *, files: int = 0, nbytes: int = 0, failures: int = 0) -> None:
+        """So many more."""
+        with self._lock:
+            self.files += files
+            self.nbytes += nbytes
+            self.failures += failures
 
 
 class Output(Protocol):
@@ -30,7 +46,15 @@ class PlainOutput:
     """A file, or standard output for `-`. A disk that is full keeps the records that fitted whole. OSError where the file
     cannot be opened, UsageError where standard output is a terminal."""
 
-    def __init__(self, path: str, *, pcapng: bool | None = None, mode: int = 0o666, exclusive: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        pcapng: bool | None = None,
+        mode: int = 0o666,
+        exclusive: bool = False,
+        tally: Tally | None = None,
+    ) -> None:
         self._pcapng = pcapng  # None: what is written are no records, and is cut where the last write began
         self._owned = path != STDOUT
         self._written = 0
@@ -42,6 +66,8 @@ class PlainOutput:
                 raise UsageError("standard output: is a terminal: send the packets to a file or a pipe")
             sys.stdout.flush()
             self._fd = sys.stdout.fileno()
+        self._tally = Tally() if tally is None else tally
+        self._tally.add(files=1)
         self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -51,9 +77,11 @@ class PlainOutput:
             while left:
                 left = left[os.write(self._fd, left) :]
         except OSError:
+            self._tally.add(failures=1)
             self._cut(view, len(view) - len(left))
             raise
         self._written += len(view)
+        self._tally.add(nbytes=len(view))
 
     def _cut(self, data: memoryview, count: int) -> None:
         """Of `data` only `count` bytes were written: take back what is no whole record."""

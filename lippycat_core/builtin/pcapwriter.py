@@ -62,6 +62,11 @@ class PcapWriter:
         """What the batches' kernel set will be asked for."""
         return (pack.pack_pcapng if self._pcapng else pack.pack_pcap,)
 
+    @property
+    def written(self) -> int:
+        """Packets so far."""
+        return int(self._state[pack.P_PACKETS])
+
     def packets(self, batch: Batch) -> None:
         """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
         views = batch.views

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +37,7 @@ from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sessions import Sessions
 from lippycat_core.streambuffers import StreamBuffers
+from lippycat_core.writing.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Setup:
         self._run = run
         self._dissector_failed = False
         self._line: ProgressLine | None = None
+        self.written: Callable[[], Figures] = Figures  # what the run has written, for whoever asks
         self.must_write: list[str] = []  # folders in which the run makes files while it goes
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
@@ -183,7 +185,7 @@ class Setup:
             pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self.tell, self._matching):
+                with watched(pipeline, pace, info, self.host, self.tell, self._matching, self.written):
                     outcome = pipeline.run()
             finally:
                 if line is not None:

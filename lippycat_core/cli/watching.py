@@ -15,11 +15,18 @@ from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings
 from lippycat_core.pipeline import Pace, Pipeline
+from lippycat_core.writing.figures import Figures
 
 
 @contextmanager
 def watched(
-    pipeline: Pipeline, pace: Pace, info: RunInfo, host: Host, tell: Callable[[str], None], matching: Matching | None
+    pipeline: Pipeline,
+    pace: Pace,
+    info: RunInfo,
+    host: Host,
+    tell: Callable[[str], None],
+    matching: Matching | None,
+    written: Callable[[], Figures] = Figures,
 ) -> Iterator[Monitor]:
     """Watch `pipeline`, which runs at `pace`, for as long as the context lasts. UsageError where metrics cannot be served."""
     settings = host.settings
@@ -32,6 +39,7 @@ def watched(
         place=folder() if settings["control.socket"] else None,
         config=lambda: config_rows(settings),
         match=None if matching is None else matching.backend,
+        written=written,
     )
     monitor = Monitor(watch, tell, host.hooks.alert)
     pace.on_batch = monitor.batch

@@ -6,7 +6,7 @@ import os
 from threading import Lock
 from types import TracebackType
 
-from lippycat_core.builtin.outputs import STDOUT, cannot_write
+from lippycat_core.builtin.outputs import STDOUT, Tally, cannot_write
 from lippycat_core.builtin.pcapwriter import PcapWriter, refuse_inputs
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Write
@@ -16,6 +16,7 @@ from lippycat_core.writing.commands import Command, Commands
 from lippycat_core.writing.counted import Counted
 from lippycat_core.writing.crew import Crew
 from lippycat_core.writing.encryption import ENDING, Key, read_secret
+from lippycat_core.writing.figures import Figures
 from lippycat_core.writing.files import FileFacts, Opener
 from lippycat_core.writing.forgiving import Forgiving
 from lippycat_core.writing.groups import GroupFiles
@@ -38,6 +39,9 @@ class Keeping:
         self._path = write.file
         self._alone = alone
         self._failed = False
+        self._tally = Tally()
+        self._writer: PcapWriter | Counted | RotatingWriter | None = None
+        setup.written = self.figures
         self._unwritten = 0
         self._lock = Lock()
         self._many: ManyFiles | None = None
@@ -110,7 +114,7 @@ class Keeping:
         form = form_of(path)
         if form.packing:
             packer(form.packing, self._level)  # what is not installed is said before anything is made
-        opener = Opener(self.crew, self._level, self._key)
+        opener = Opener(self.crew, self._level, self._key, self._tally)
         if self.rotation and path != STDOUT:
             rotating = RotatingWriter(
                 path,
@@ -120,6 +124,7 @@ class Keeping:
                 self._ending,
             )
             self._setup.must_write.append(os.path.dirname(path) or ".")
+            self._writer = rotating
             return rotating if self._alone else Forgiving(rotating, self._fail)
         if self.rotation:
             raise UsageError("-w -: standard output is one stream: rotate a file, or leave the --rotate options out")
@@ -133,7 +138,16 @@ class Keeping:
         plain = PcapWriter(path, output=output, pcapng=form.pcapng)
         counted = self._command is not None and path != STDOUT
         writer = Counted(path, plain, self.finished) if counted else plain
+        self._writer = writer
         return writer if self._alone or path == STDOUT else Forgiving(writer, self._fail)
+
+    def figures(self) -> Figures:
+        """What was written so far."""
+        tally, commands = self._tally, self.commands
+        packets = self._writer.written if self._writer is not None else 0
+        if self._groups is not None:
+            packets += self._groups.packets
+        return Figures(packets, tally.nbytes, tally.files, tally.failures, commands.runs, commands.failures)
 
     @property
     def ending(self) -> str:
@@ -166,6 +180,7 @@ class Keeping:
             packing=form.packing,
             level=self._level,
             key=self._key,
+            tally=self._tally,
         )
         self._groups = GroupFiles(self._many, self.crew, nbytes=settings["write.buffer_bytes"], pcapng=form.pcapng)
         return self._groups

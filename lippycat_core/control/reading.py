@@ -7,13 +7,14 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
 from lippycat_core.interfaces.dissect import Observed
 from lippycat_core.matching.fallback import FallbackBackend
 from lippycat_core.pipeline import QUEUE_LIMIT, Pipeline
+from lippycat_core.writing.figures import Figures
 
 
 class Limits(NamedTuple):
@@ -24,12 +25,20 @@ class Limits(NamedTuple):
 
 
 class Reading:
-    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used."""
+    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used;
+    `written` says what was written to files."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, match: FallbackBackend | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        limits: Limits,
+        match: FallbackBackend | None = None,
+        written: Callable[[], Figures] = Figures,
+    ) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._match = match
+        self._written = written
         self.batches = BatchTimes()
         self.begun = self.last_packet = time.monotonic()
         self.bound = False  # whether the dissectors have seen a batch, and so can say what they hold
@@ -75,7 +84,14 @@ class Reading:
             "lippycat_entries": held,
             "lippycat_alerts": {level: alerts.get(level, 0) for level in LEVELS},
         }
+        written = self._written()
         plain: dict[str, int | float] = {
+            "lippycat_written_packets_total": written.packets,
+            "lippycat_written_bytes_total": written.nbytes,
+            "lippycat_written_files_total": written.files,
+            "lippycat_write_failures_total": written.failures,
+            "lippycat_commands_total": written.commands,
+            "lippycat_command_failures_total": written.command_failures,
             "lippycat_packets_total": cast(int, accounting["captured"]),
             "lippycat_packets_delivered_total": cast(int, accounting["delivered"]),
             "lippycat_packets_filtered_total": cast(int, accounting["filtered"]),

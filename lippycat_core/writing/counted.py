@@ -23,12 +23,17 @@ class Counted:
         self._path = path
         self._writer = writer
         self._finished: Callable[[FileFacts], None] | None = finished
-        self._packets = self._first_ns = self._last_ns = 0
+        self._first_ns = self._last_ns = 0
 
     @property
     def kernels(self) -> Sequence[Kernel]:
         """See PacketWriter."""
         return self._writer.kernels
+
+    @property
+    def written(self) -> int:
+        """Packets so far."""
+        return self._writer.written
 
     def packets(self, batch: Batch) -> None:
         """See Sink."""
@@ -43,9 +48,8 @@ class Counted:
         self._writer.records(kernels, slab, frame, status, begin, end)
         times = np.asarray(frame.ts_ns[begin:end])[np.asarray(status[begin:end]) != FILTERED]
         if len(times):
-            self._first_ns = self._first_ns if self._packets else int(times[0])
+            self._first_ns = self._first_ns or int(times[0])
             self._last_ns = max(self._last_ns, int(times.max()))
-            self._packets += len(times)
 
     def close(self) -> None:
         """See PacketWriter."""
@@ -55,4 +59,4 @@ class Counted:
             size = 0
             with suppress(OSError):
                 size = os.stat(self._path).st_size
-            finished(FileFacts(self._path, self._packets, size, self._first_ns, self._last_ns))
+            finished(FileFacts(self._path, self._writer.written, size, self._first_ns, self._last_ns))

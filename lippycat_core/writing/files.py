@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lippycat_core.builtin.outputs import STDOUT, Output, PlainOutput
+from lippycat_core.builtin.outputs import STDOUT, Output, PlainOutput, Tally
 from lippycat_core.timetext import rfc3339
 from lippycat_core.writing.crew import Crew, CrewOutput
 from lippycat_core.writing.encryption import EncryptedOutput, Key
@@ -37,17 +37,18 @@ class FileFacts(NamedTuple):
 class Opener:
     """Opens files of one kind: packed at a level, encrypted with a key, written by a crew, each by one of its threads in turn."""
 
-    def __init__(self, crew: Crew, level: int = 1, key: Key | None = None) -> None:
+    def __init__(self, crew: Crew, level: int = 1, key: Key | None = None, tally: Tally | None = None) -> None:
         self._crew = crew
         self._level = level
         self._key = key
+        self._tally = tally
         self._count = 0
 
     def open(self, path: str, *, pcapng: bool, packing: str = "", exclusive: bool = False, mode: int = 0o666) -> Output:
         """The output of a file, or of standard output for `-`. OSError where it cannot be opened, UsageError where something
         that it takes is not installed."""
         plain = not packing and self._key is None
-        output: Output = PlainOutput(path, pcapng=pcapng if plain else None, exclusive=exclusive, mode=mode)
+        output: Output = PlainOutput(path, pcapng=pcapng if plain else None, exclusive=exclusive, mode=mode, tally=self._tally)
         if self._key is not None:
             output = EncryptedOutput(output, self._key)
         if packing:

@@ -27,6 +27,11 @@ class Forgiving:
         """See PacketWriter."""
         return self._writer.kernels
 
+    @property
+    def written(self) -> int:
+        """Packets so far."""
+        return self._writer.written
+
     def packets(self, batch: Batch) -> None:
         """See Sink."""
         views = batch.views

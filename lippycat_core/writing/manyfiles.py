@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 
 from lippycat_core.builtin.blocks import in_order, whole_records
+from lippycat_core.builtin.outputs import Tally
 from lippycat_core.writing.encryption import Key, Sealer, chunks
 from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import split_ending
@@ -71,6 +71,7 @@ class ManyFiles:
         packing: str = "",
         level: int = 1,
         key: Key | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._most = max(most_open // lanes, 1)
         self._open: list[OrderedDict[Target, int]] = [OrderedDict() for _ in range(lanes)]
@@ -79,9 +80,7 @@ class ManyFiles:
         self._packing = packing
         self._level = level
         self._key = key
-        self._lock = threading.Lock()
-        self.files = 0  # made so far
-        self.nbytes = 0  # written so far
+        self._tally = Tally() if tally is None else tally
 
     @property
     def descriptors(self) -> int:
@@ -124,8 +123,7 @@ class ManyFiles:
                 os.ftruncate(fd, target.size + kept)
             raise
         target.size += len(view)
-        with self._lock:
-            self.nbytes += len(view)
+        self._tally.add(nbytes=len(view))
 
     def _descriptor(self, lane: int, target: Target) -> int:
         files = self._open[lane]
@@ -154,8 +152,7 @@ class ManyFiles:
             found = os.fstat(fd)
             target.path = path
             target.identity = found.st_dev, found.st_ino
-            with self._lock:
-                self.files += 1
+            self._tally.add(files=1)
             return fd
         raise FileExistsError(errno.EEXIST, "too many files have this name")
 
@@ -169,6 +166,7 @@ class ManyFiles:
 
     def _give_up(self, lane: int, target: Target, error: OSError) -> None:
         target.failed = True
+        self._tally.add(failures=1)
         fd = self._open[lane].pop(target, None)
         if fd is not None:
             with suppress(OSError):

@@ -95,6 +95,7 @@ class RotatingWriter:
         self._writer: PcapWriter | None = None
         self._path = ""
         self._first_ns = 0
+        self._before = 0  # packets in files that are finished
         self._kept: deque[tuple[str, int]] = deque()
         self._number = _numbers_taken(self._prefix)
         self._pack = PcapWriter("-", output=_Nowhere(), pcapng=self._pcapng).kernels
@@ -103,6 +104,11 @@ class RotatingWriter:
     def kernels(self) -> Sequence[Kernel]:
         """See PacketWriter."""
         return (boundary.file_end, *self._pack)
+
+    @property
+    def written(self) -> int:
+        """Packets so far, in all files."""
+        return self._before + (self._writer.written if self._writer is not None else 0)
 
     def packets(self, batch: Batch) -> None:
         """See Sink."""
@@ -163,6 +169,7 @@ class RotatingWriter:
         if writer is None:
             return
         self._state[boundary.B_OPEN] = 0
+        self._before += writer.written
         writer.close()
         size = 0
         with suppress(OSError):

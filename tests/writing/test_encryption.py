@@ -56,6 +56,7 @@ def as_far_as(data: bytes) -> tuple[bytes, type[Exception] | None]:
     return found, None
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=2000), max_size=5))
 def test_it_comes_back(parts: list[bytes]) -> None:
     assert opened(sealed(parts)) == b"".join(parts)
@@ -77,7 +78,7 @@ STARTS = [_HEADER.size + sum(SIZES[:i]) for i in range(4)]
 """Of the three chunks and the last, empty one."""
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(at=st.integers(0, len(FILE) - 1), flip=st.integers(1, 255))
 def test_any_changed_byte_is_found_and_what_came_before_is_right(at: int, flip: int) -> None:
     changed = bytearray(FILE)
@@ -88,6 +89,7 @@ def test_any_changed_byte_is_found_and_what_came_before_is_right(at: int, flip: 
     assert found == b"".join(PARTS[:whole])
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(FILE) - 1))
 def test_any_cut_is_found_and_what_came_before_is_right(length: int) -> None:
     found, error = as_far_as(FILE[:length])

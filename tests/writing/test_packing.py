@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lippycat_core.builtin.outputs import PlainOutput
@@ -30,6 +30,7 @@ def unpacked(packing: str, data: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompressobj().decompress(data)
 
 
+@settings(deadline=None)
 @given(parts=st.lists(st.binary(max_size=3000), max_size=6), which=st.sampled_from(LEVELS))
 def test_others_unpack_it(parts: list[bytes], which: tuple[str, int]) -> None:
     made = packer(*which)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from calls_on_the_wire import Wire, packets_of, write
 from conversations import PLAIN_CALL, sip
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scapy.utils import RawPcapNgReader, RawPcapReader
 
@@ -399,6 +399,7 @@ def test_patterns_that_cannot_be(pattern: str, said: str) -> None:
         Pattern(pattern, FIELDS, "--per-call-pcap-pattern")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_makes_a_safe_name(text: str) -> None:
     name = Pattern("{call_id}.pcapng", FIELDS, "x").fill({"call_id": text})
