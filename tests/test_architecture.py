@@ -24,6 +24,7 @@ ROOMS = (
     ("sequence", "connections", "runs", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
     ("fragments", "filters", "sessions", "layers", "sctp", "packet"),
     ("builtin",),
+    ("writing",),
     ("pipeline",),
     ("hookspecs", "host"),
     ("control",),
@@ -47,8 +48,9 @@ ONLY_HERE = {
     "hypothesis": {"testing"},
     "pcapy": {"filters", "builtin"},
     "scapy": {"packet"},
-    "zstandard": {"builtin"},
+    "zstandard": {"builtin", "writing"},
     "prometheus_client": {"control"},
+    "cryptography": {"writing"},
 }
 """Every package that the core imports besides NumPy and the standard library, and the rooms that may."""
 

@@ -7,15 +7,20 @@ import select
 import stat
 
 
-def open_output(path: str, flags: int) -> int:
-    """An opener (see `open`) that takes a named pipe as it is. With O_CREAT the kernel refuses one of another user in a folder
+def open_output(path: str, flags: int, mode: int = 0o666) -> int:
+    """Opens a file to write to, a named pipe as it is. With O_CREAT the kernel refuses one of another user in a folder
     that all may write to, even to root (fs.protected_fifos)."""
+    if is_pipe(path):
+        flags &= ~(os.O_CREAT | os.O_TRUNC)
+    return os.open(path, flags, mode)
+
+
+def is_pipe(path: str) -> bool:
+    """Whether a named pipe is there."""
     try:
-        if stat.S_ISFIFO(os.stat(path).st_mode):
-            flags &= ~(os.O_CREAT | os.O_TRUNC)
-    except OSError:
-        pass  # it is not there yet
-    return os.open(path, flags, 0o666)
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def reader_gone(fd: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.keylogfile import KeyLogFile
-from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
 from lippycat_core.cli.keylog import key_log
@@ -55,6 +54,7 @@ from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 from lippycat_core.streambuffers import StreamBuffers
+from lippycat_core.writing.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,38 +91,41 @@ class Setup:
         self._run = run
         self._dissector_failed = False
         self._line: ProgressLine | None = None
+        self.written: Callable[[], Figures] = Figures  # what the run has written, for whoever asks
+        self.must_write: list[str] = []  # folders in which the run makes files while it goes
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
         if idle := idle_options(self.settings, live=bool(source.interfaces)):
             say(idle)
         self.own: list[OwnEndpoint] = own_endpoints(self.settings)
-        self.host = Host(self.settings, self._tell)
+        self.host = Host(self.settings, self.tell)
         self._key_log: KeyLogFile | None = None
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
             self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
+
+    @property
+    def live(self) -> bool:
+        """Whether packets come from interfaces."""
+        return bool(self._source.interfaces)
 
     @cached_property
     def files(self) -> list[str]:
         """The input files that the options mean."""
         return expand(self._source.read_file) if self._source.read_file else []
 
-    def pcap_writer(self, path: str) -> PcapWriter:
-        """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
-        return PcapWriter(path, self.files)
-
     @cached_property
     def virtual_interface(self) -> VirtualInterface | None:
         """Where packets are injected, where that is asked for: up once this is read. See `open_interface` for what it raises."""
-        return open_interface(self.settings, self._source, self._tell)
+        return open_interface(self.settings, self._source, self.tell)
 
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
         DriverUnfit where a driver was named and does not fit."""
         if self._matching is None:
             size = None if self._source.interfaces else input_bytes(self.files)
-            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
+            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self.tell)
         return self._matching.backend
 
     def stream_buffers(self) -> StreamBuffers:
@@ -144,7 +147,7 @@ class Setup:
             shrink=settings["tcp.memory_optimization"],
         )
 
-    def _tell(self, message: str) -> None:
+    def tell(self, message: str) -> None:
         """One line on standard error, in the place of the progress line."""
         if self._line is not None:
             self._line.close()
@@ -154,7 +157,7 @@ class Setup:
         """The run goes on without it, but what it would have said is missing."""
         self._dissector_failed = True
         reason = " ".join(str(error).split())
-        self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self.tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
         """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has a quarter of the
@@ -168,7 +171,7 @@ class Setup:
             reader.expect(growing and log is not None)
 
         def unread() -> None:
-            self._tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
+            self.tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
 
         limit = self.settings["tcp.memory_limit"] // 4
         more = tuple if log is None else partial(log.read, last=not growing)
@@ -178,7 +181,7 @@ class Setup:
         """The run goes on without it, but what it would have shown is missing."""
         self._dissector_failed = True
         reason = " ".join(str(error).split())
-        self._tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self.tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
@@ -212,7 +215,7 @@ class Setup:
         vif = self.virtual_interface
         ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell, self.own, 0 if vif is None else vif.index)
+            open_live(self.host, self._source, kernels, stop, self.tell, self.own, 0 if vif is None else vif.index)
             if live
             else open_source(self.files, kernels),
             bulk,
@@ -226,9 +229,9 @@ class Setup:
             SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
         )
         if vif is not None and not self._run.quiet:
-            self._tell(greeting(settings))
+            self.tell(greeting(settings))
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self._tell) if live or vif is not None else None
+        loaded = give_up_powers(self.host, wanted, self.must_write, self.tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
@@ -250,7 +253,7 @@ class Setup:
             pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self._tell, self._matching, vif):
+                with watched(pipeline, pace, info, self.host, self.tell, self._matching, vif, self.written):
                     outcome = pipeline.run()
             finally:
                 if line is not None:

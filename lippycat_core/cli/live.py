@@ -167,11 +167,14 @@ def open_live(
     return opened
 
 
-def give_up_powers(host: Host, wanted: Sequence[Kernel], tell: Callable[[str], None]) -> KernelSet | None:
+def give_up_powers(
+    host: Host, wanted: Sequence[Kernel], must_write: Sequence[str], tell: Callable[[str], None]
+) -> KernelSet | None:
     """Give up root and all capabilities, and say so where root is kept. Where the kernels of the run lie compiled already they
-    are loaded before, for the cache may be one that only root can read; else the answer is None."""
+    are loaded before, for the cache may be one that only root can read; else the answer is None. UsageError where who goes on
+    cannot make files in one of the folders `must_write`."""
     loaded = compiled_already(host, wanted)
-    kept = give_up_root(host.settings["capture.user"])
+    kept = give_up_root(host.settings["capture.user"], must_write=must_write)
     if kept:
         tell(f"root is kept for this run: {kept}; install lc where all can read it, or name a user with --user")
     return loaded

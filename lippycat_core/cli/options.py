@@ -127,6 +127,36 @@ class Tls(NamedTuple):
         return {"tls.keylog": self.keylog}
 
 
+class Writers(NamedTuple):
+    """Who writes files and how hard they are packed; None leaves the setting to environment, file, profile and default."""
+
+    io_threads: int | None
+    compression_level: int | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {f"tcp.{name}": value for name, value in self._asdict().items()}
+
+
+class Write(NamedTuple):
+    """Where packets are written, and when a new file begins; None leaves a setting to environment, file and default."""
+
+    file: str | None
+    rotate_size: str | None = None
+    rotate_time: str | None = None
+    rotate_count: int | None = None
+    rotate_keep: int | None = None
+    rotate_total: str | None = None
+    encrypt_key_file: str | None = None
+    pcap_command: str | None = None
+    command_concurrency: int | None = None
+    command_timeout: str | None = None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {f"write.{name}": value for name, value in self._asdict().items() if name != "file"}
+
+
 class Output(NamedTuple):
     """How results are written; `format` is None where nothing was said."""
 
@@ -349,6 +379,54 @@ def tls_options(
 ) -> Tls:
     """Options that say what opens TLS."""
     return Tls(tls_keylog)
+
+
+def writer_options(
+    tcp_io_threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads that write files; packets of one file keep their order.")
+    ] = None,
+    tcp_compression_level: Annotated[
+        int | None, typer.Option(metavar="N", help="How hard files with a packed ending are packed: 1 to 19, 0 only stores.")
+    ] = None,
+) -> Writers:
+    """Options that say who writes files."""
+    return Writers(tcp_io_threads, tcp_compression_level)
+
+
+def write_options(
+    write_file: Annotated[
+        str | None,
+        typer.Option(
+            "-w",
+            "--write-file",
+            metavar="FILE",
+            help="Write the packets to a capture file (.pcap or .pcapng, and .zst or .gz behind it); - is standard output.",
+        ),
+    ] = None,
+    rotate_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Begin a new file before one grows beyond this: 100MB, 1GiB.")
+    ] = None,
+    rotate_time: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Begin a new file with each such span of packet time: 5m, 1h.")
+    ] = None,
+    rotate_count: Annotated[int | None, typer.Option(metavar="N", help="Begin a new file after so many packets.")] = None,
+    rotate_keep: Annotated[int | None, typer.Option(metavar="N", help="Keep so many files of this run; the oldest go.")] = None,
+    rotate_total: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Keep the files of this run below this size; the oldest go.")
+    ] = None,
+    encrypt_key_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Encrypt what is written with this key or passphrase (`lc decrypt`).")
+    ] = None,
+    pcap_command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Run this for each finished file, without a shell: %pcap% is its path."),
+    ] = None,
+    command_concurrency: Annotated[int | None, typer.Option(metavar="N", help="Commands that run at once.")] = None,
+    command_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long a command may take: 30s.")] = None,
+) -> Write:
+    """Options that say what is kept on disk."""
+    rotate = (rotate_size, rotate_time, rotate_count, rotate_keep, rotate_total)
+    return Write(write_file, *rotate, encrypt_key_file, pcap_command, command_concurrency, command_timeout)
 
 
 def output_options(

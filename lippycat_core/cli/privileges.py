@@ -19,12 +19,18 @@ MUST_READ = (__file__, os.__file__, sys.executable)
 """Of what is imported later; where one of these cannot be read, the others cannot either."""
 
 
-def give_up_root(user: str, environ: Mapping[str, str] = os.environ, must_read: Sequence[str] = MUST_READ) -> str:
+def give_up_root(
+    user: str,
+    environ: Mapping[str, str] = os.environ,
+    must_read: Sequence[str] = MUST_READ,
+    must_write: Sequence[str] = (),
+) -> str:
     """Become `user` where this is root (none named: who called sudo, else nobody), and never gain a privilege again. Who is
     not root gives up the capabilities that it has. Gives the reason why root is kept, where it is: no user was named, and the
     one it would be cannot read this installation.
 
-    UsageError where there is no such user, one is named and this is not root, or who is named cannot read this installation.
+    UsageError where there is no such user, one is named and this is not root, who is named cannot read this installation, or
+    who goes on cannot make files in one of the folders `must_write`.
     """
     kept = ""
     entry = _entry(user, environ)
@@ -37,7 +43,21 @@ def give_up_root(user: str, environ: Mapping[str, str] = os.environ, must_read: 
     if kept and user:
         raise UsageError(f"--user {user}: {kept}: install it where all can read it, or name another user (root stays root)")
     _no_new_privileges()
+    for folder in must_write:
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            name = pwd.getpwuid(os.geteuid()).pw_name if _has_entry(os.geteuid()) else str(os.geteuid())
+            raise UsageError(
+                f"{folder}: {name}, as whom this run goes on, cannot make files there: choose a folder of theirs, "
+                "another user with --user NAME, or stay root with --user root"
+            )
     return kept
+
+
+def _has_entry(uid: int) -> bool:
+    try:
+        return pwd.getpwuid(uid).pw_uid == uid
+    except KeyError:
+        return False
 
 
 def _entry(user: str, environ: Mapping[str, str]) -> pwd.struct_passwd:

@@ -16,6 +16,7 @@ from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.configview import config_rows
 from lippycat_core.host.discovery import Host
 from lippycat_core.pipeline import Pace, Pipeline
+from lippycat_core.writing.figures import Figures
 
 
 @contextmanager
@@ -27,6 +28,7 @@ def watched(
     tell: Callable[[str], None],
     matching: Matching | None,
     vif: VirtualInterface | None = None,
+    written: Callable[[], Figures] = Figures,
 ) -> Iterator[Monitor]:
     """Watch `pipeline`, which runs at `pace`, for as long as the context lasts. UsageError where metrics cannot be served."""
     settings = host.settings
@@ -40,6 +42,7 @@ def watched(
         config=lambda: [row._asdict() for row in config_rows(settings)],
         match=None if matching is None else matching.backend,
         injected=dict if vif is None else vif.results,
+        written=written,
     )
     monitor = Monitor(watch, tell, host.hooks.alert)
     pace.on_batch = monitor.batch

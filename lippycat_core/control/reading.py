@@ -14,6 +14,7 @@ from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
 from lippycat_core.interfaces.dissect import KeepsStreams, Observed
 from lippycat_core.matching.fallback import FallbackBackend
 from lippycat_core.pipeline import Pipeline
+from lippycat_core.writing.figures import Figures
 
 
 class Limits(NamedTuple):
@@ -25,7 +26,7 @@ class Limits(NamedTuple):
 
 class Reading:
     """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used,
-    and `injected` gives the packets for a virtual interface by result."""
+    `injected` gives the packets for a virtual interface by result, `written` says what was written to files."""
 
     def __init__(
         self,
@@ -33,11 +34,13 @@ class Reading:
         limits: Limits,
         match: FallbackBackend | None = None,
         injected: Callable[[], Mapping[str, int]] = dict,
+        written: Callable[[], Figures] = Figures,
     ) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._match = match
         self._injected = injected
+        self._written = written
         self.batches = BatchTimes()
         self.begun = self.last_packet = time.monotonic()
         self.bound = False  # whether the dissectors have seen a batch, and so can say what they hold
@@ -98,7 +101,14 @@ class Reading:
             },
             "lippycat_alerts": {level: alerts.get(level, 0) for level in LEVELS},
         }
+        written = self._written()
         plain: dict[str, int | float] = {
+            "lippycat_written_packets_total": written.packets,
+            "lippycat_written_bytes_total": written.nbytes,
+            "lippycat_written_files_total": written.files,
+            "lippycat_write_failures_total": written.failures,
+            "lippycat_commands_total": written.commands,
+            "lippycat_command_failures_total": written.command_failures,
             "lippycat_packets_total": cast(int, accounting["captured"]),
             "lippycat_packets_delivered_total": cast(int, accounting["delivered"]),
             "lippycat_packets_filtered_total": cast(int, accounting["filtered"]),

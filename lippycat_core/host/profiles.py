@@ -7,6 +7,7 @@ value of the profile and nothing else.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 
 from lippycat_core.errors import SettingError
@@ -18,6 +19,8 @@ NAMES = ("minimal", "balanced", "high_performance", "low_latency")
 
 OLDER_NAMES = {"memory": "minimal", "throughput": "high_performance", "latency": "low_latency"}
 """What profiles were called once; accepted everywhere."""
+
+CPUS = min(os.cpu_count() or 1, 128)
 
 VALUES: Mapping[str, tuple[object, object, object, object]] = {
     "tcp.batch_size": (8, 32, 64, 1),
@@ -35,6 +38,8 @@ VALUES: Mapping[str, tuple[object, object, object, object]] = {
     "tcp.assembler_max_pages": (25, 100, 500, 50),
     "tcp.buffer_pool_size": (100, 1000, 5000, 500),
     "tcp.latency_optimization": (False, False, False, True),
+    "tcp.io_threads": (1, CPUS, 2 * CPUS, CPUS),
+    "tcp.compression_level": (1, 1, 0, 0),
 }
 """Values by key, in the order of `NAMES`, as a user would write them."""
 
@@ -55,6 +60,8 @@ SPELLINGS: Mapping[str, str] = {
     "voip.tcp_assembler_max_pages": "tcp.assembler_max_pages",
     "voip.tcp_buffer_pool_size": "tcp.buffer_pool_size",
     "voip.tcp_latency_optimization": "tcp.latency_optimization",
+    "voip.tcp_io_threads": "tcp.io_threads",
+    "voip.tcp_compression_level": "tcp.compression_level",
     "limits.tcp_bytes": "tcp.memory_limit",
     "limits.tcp_timeout": "tcp.stream_timeout",
 }

@@ -108,6 +108,24 @@ class Tcp(Section):
     assembler_max_pages: int = _profiled("assembler_max_pages", 1, 1 << 20, unit="pages of 4KiB")
     buffer_pool_size: int = _profiled("buffer_pool_size", 0, 1 << 24, unit="buffers")
     latency_optimization: bool = _profiled("latency_optimization")
+    io_threads: int = _profiled("io_threads", 1, 256, unit="threads")
+    compression_level: int = _profiled("compression_level", 0, 19)
+
+
+class Write(Section):
+    """Files that packets are written to."""
+
+    rotate_size: int = setting(0, 0, 1 << 44, unit="size")
+    rotate_time: int = setting(0, 0, 366 * 86_400 * SECOND_NS, unit="duration")
+    rotate_count: int = setting(0, 0, 1_000_000_000, unit="packets")
+    rotate_keep: int = setting(0, 0, 1_000_000, unit="files")
+    rotate_total: int = setting(0, 0, 1 << 50, unit="size")
+    encrypt_key_file: str = setting("")
+    pcap_command: str = setting("")
+    command_concurrency: int = setting(4, 1, 256, unit="commands")
+    command_timeout: int = setting(30 * SECOND_NS, SECOND_NS // 10, 86_400 * SECOND_NS, unit="duration")
+    open_files: int = setting(256, 8, 65_536, unit="files")
+    buffer_bytes: int = setting(64 << 20, 1 << 20, 8 << 30, unit="size")
 
 
 class Gpu(Section):
@@ -173,6 +191,7 @@ class Core(Section):
     batch: Batch = Batch()
     limits: Limits = Limits()
     tcp: Tcp = Tcp()
+    write: Write = Write()
     gpu: Gpu = Gpu()
     capture: Capture = Capture()
     vif: Vif = Vif()

@@ -31,6 +31,7 @@ from lippycat_voip.bulkframer import BulkFramer, Framed
 from lippycat_voip.callbuffer import Bounds, CallBuffer, Owner
 from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_TRANSPORT, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
+from lippycat_voip.filing import Filing
 from lippycat_voip.following import Follower, row_ends
 from lippycat_voip.framer import LARGEST_BODY, Framer, claim_stream
 from lippycat_voip.heldpackets import CallPackets
@@ -74,6 +75,7 @@ class VoipOptions:
     batch_size: int = CHUNK  # messages over TCP that are looked at together
     tune_batches: bool = False  # let that follow how many there are
     packets: bool = False  # follow the packets of calls, for `VoipDissector.packets`
+    filing: Filing | None = None  # gives each call a file of its own; `packets` must be asked for too
     bounds: Bounds = field(default_factory=Bounds)  # of what waits until a filter has decided
 
 
@@ -107,8 +109,9 @@ class VoipDissector:
         self._media = Media(self._streams)
         buffer = CallBuffer(options.bounds) if options.packets or options.messages else None
         self._follower: Follower | None = None
+        self._filing = options.filing
         if buffer is not None and options.packets:
-            self._follower = Follower(buffer, self._streams, self._media)
+            self._follower = Follower(buffer, self._streams, self._media, options.filing)
             buffer.packets = self._media.watch = self._follower
         self._losses = LossLog()
         self._dialogs = DialogTable(
@@ -122,6 +125,7 @@ class VoipDissector:
                 rtp_heuristic=options.rtp_heuristic,
                 buffer=buffer,
                 losses=self._losses,
+                filing=options.filing,
             ),
         )
         if self._follower is not None:
@@ -159,11 +163,12 @@ class VoipDissector:
         if self._follower is not None:
             self._follower.bind(kernels)
 
-    def packets(self, writer: PacketWriter) -> CallPackets:
-        """A sink that writes the packets of what is wanted with `writer`; only where `VoipOptions.packets` asks for them."""
+    def packets(self, writer: PacketWriter | None) -> CallPackets:
+        """A sink that writes the packets of what is wanted with `writer`, and those of calls to files of theirs, where there are;
+        only where `VoipOptions.packets` asks for them."""
         if self._follower is None:
             raise ContractError("the packets of calls are not followed: make the dissector with VoipOptions(packets=True)")
-        return CallPackets(self._follower.held, writer)
+        return CallPackets(self._follower.held, writer, self._filing)
 
     def _resize(self, rows: int) -> None:
         self._spans = np.zeros(rows * SP_WIDTH, np.int32)

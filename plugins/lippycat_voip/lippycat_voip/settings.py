@@ -27,3 +27,7 @@ class VoipSettings:
     call_buffer_calls: int = field(default=10_000, metadata={"low": 1, "high": 10_000_000})  # dialogs and streams
     call_buffer_bytes: int = field(default=64 << 20, metadata={"low": 64 << 10, "high": 8 << 30, "unit": "size"})
     call_buffer_age: int = field(default=60_000_000_000, metadata={"low": 10**9, "high": 3600 * 10**9, "unit": "duration"})
+    per_call_pcap: bool = False  # a file for each call
+    per_call_pcap_dir: str = "pcaps"
+    per_call_pcap_pattern: str = "{timestamp}_{from}_{to}_{call_id}.pcapng"
+    voip_command: str = ""  # runs for each finished call
