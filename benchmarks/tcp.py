@@ -84,9 +84,12 @@ def message(stream: int, number: int) -> bytes:
     head = (
         f"NOTIFY sip:user{stream}@10.2.0.1:5060;transport=tcp SIP/2.0\r\n"
         f"Via: SIP/2.0/TCP 10.2.0.2:5060;branch=z9hG4bK{stream}.{number};rport\r\n"
-        f"Max-Forwards: 70\r\nFrom: <sip:buddy{stream}@example.com>;tag=b{dialog}\r\nTo: <sip:user{stream}@example.com>;tag=a{dialog}\r\n"
-        f"Call-ID: {dialog}@presence.example.com\r\nCSeq: {number + 1} NOTIFY\r\nContact: <sip:presence@example.com;transport=tcp>\r\n"
-        "Event: presence\r\nSubscription-State: active;expires=3599\r\nUser-Agent: bench/1.0\r\nContent-Type: application/pidf+xml\r\n"
+        f"Max-Forwards: 70\r\nFrom: <sip:buddy{stream}@example.com>;tag=b{dialog}\r\n"
+        f"To: <sip:user{stream}@example.com>;tag=a{dialog}\r\n"
+        f"Call-ID: {dialog}@presence.example.com\r\nCSeq: {number + 1} NOTIFY\r\n"
+        "Contact: <sip:presence@example.com;transport=tcp>\r\n"
+        "Event: presence\r\nSubscription-State: active;expires=3599\r\nUser-Agent: bench/1.0\r\n"
+        "Content-Type: application/pidf+xml\r\n"
     )
     length = SIZE - len(head) - len("Content-Length: 1234\r\n\r\n")
     return f"{head}Content-Length: {length}\r\n\r\n{BODY[:length]}".encode()
@@ -125,7 +128,9 @@ def web(connections: int) -> Iterator[bytes]:
             yield client.segment(first)
             yield server.segment(flags=ACK)
             for piece in range(3):
-                answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1700\r\n\r\n" if not piece and n % 2 == 0 else b"\x17\x03\x03\x02\x00"
+                answer = (
+                    b"HTTP/1.1 200 OK\r\nContent-Length: 1700\r\n\r\n" if not piece and n % 2 == 0 else b"\x17\x03\x03\x02\x00"
+                )
                 yield server.segment(answer + text[: 400 + (n + piece) % 7 * 60])
                 if piece != 1:
                     yield client.segment(flags=ACK)

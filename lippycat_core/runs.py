@@ -16,22 +16,22 @@ from lippycat_core.kernels.tcp import R_WIDTH
 
 
 class Rows(NamedTuple):
-    """What `RunTable.of` gives: `table` has `count` rows of `kernels.tcp.R_` fields, those of `owner` among others; `others`
+    """What `RunTable.of` gives: `table` has `used` rows of `kernels.tcp.R_` fields, those of `owner` among others; `others`
     are the runs that are in no row, each with how many rows lie in front of it."""
 
     table: I32
-    count: int
+    used: int
     owner: int
     others: Sequence[tuple[int, Run]]
 
 
 class RunTable(Sequence[Run]):
-    """See above. Good until the next segment. `count` rows were written to `table`, which belongs to records from
+    """See above. Good until the next segment. `rows` rows were written to `table`, which belongs to records from
     `first_record` on; `streams` are the directions by flow slot."""
 
     def __init__(self, table: I32, first_record: int, streams: dict[int, Stream], owners: Sequence[object] = ()) -> None:
         self.table = table
-        self.count = 0
+        self.rows = 0
         self._first_record = first_record
         self._streams = streams
         self._owners = owners
@@ -41,7 +41,7 @@ class RunTable(Sequence[Run]):
 
     def append(self, run: Run) -> None:
         """Put a run behind all that is there."""
-        self._others.append((self.count, run))
+        self._others.append((self.rows, run))
 
     def extend(self, runs: Iterable[Run]) -> None:
         """The same for several."""
@@ -50,8 +50,8 @@ class RunTable(Sequence[Run]):
 
     def gone(self, stream: Stream) -> None:
         """A direction is kept no more; rows in front of here are still its own."""
-        if self.count:
-            self._before.setdefault(stream.slot, []).append((self.count, stream))
+        if self.rows:
+            self._before.setdefault(stream.slot, []).append((self.rows, stream))
 
     @property
     def ended(self) -> Iterable[int]:
@@ -61,7 +61,7 @@ class RunTable(Sequence[Run]):
     def of(self, owner: object) -> Rows:
         """All rows as they are, and by what number those of `owner` are known."""
         number = next((n for n, other in enumerate(self._owners, 1) if other is owner), 0)
-        return Rows(self.table, self.count, number, self._others)
+        return Rows(self.table, self.rows, number, self._others)
 
     def run(self, index: int) -> Run:
         """A row as a run."""
@@ -77,11 +77,11 @@ class RunTable(Sequence[Run]):
                 self._made += map(self.run, range(at, count))
                 self._made.append(run)
                 at = count
-            self._made += map(self.run, range(at, self.count))
+            self._made += map(self.run, range(at, self.rows))
         return self._made
 
     def __len__(self) -> int:
-        return self.count + len(self._others)
+        return self.rows + len(self._others)
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self._all())
@@ -92,5 +92,3 @@ class RunTable(Sequence[Run]):
     def __getitem__(self, index: slice) -> Sequence[Run]: ...
     def __getitem__(self, index: int | slice) -> Run | Sequence[Run]:
         return self._all()[index]
-
-

@@ -35,7 +35,7 @@ class Plain:
         self.name, self.overwrites, self.create = strategy.name, strategy.overwrites, strategy.create
 
 
-def records(path: Path, kernels: KernelSet, batch_packets: int, strategy: Any, **bounds: int) -> list[str]:
+def records(path: Path, kernels: KernelSet, batch_packets: int, strategy: Any, **bounds: Any) -> list[str]:
     buffers = StreamBuffers(strategy, **bounds)
     dissector = VoipDissector(VoipOptions(messages=True, buffers=buffers))
     lines = [json.dumps(one) for one in run(path, dissector, kernels=kernels, batch_packets=batch_packets).records]
@@ -74,7 +74,9 @@ PIECES = (
 def conversation(random: Random, stream: int) -> bytes:
     parts = [text(100 * stream)]
     for n in range(1, random.randrange(1, 8)):
-        parts.append(random.choice(PIECES) if random.random() < 0.3 else text(100 * stream + n, random.choice((0, 30, 900, 4000))))
+        parts.append(
+            random.choice(PIECES) if random.random() < 0.3 else text(100 * stream + n, random.choice((0, 30, 900, 4000)))
+        )
     return b"".join(parts)
 
 
@@ -143,7 +145,8 @@ def test_bounds_of_the_buffers_act_the_same(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    pieces=st.lists(st.binary(max_size=80) | st.sampled_from((text(1), text(2, 900)[:700], *PIECES)), max_size=12), seed=st.integers()
+    pieces=st.lists(st.binary(max_size=80) | st.sampled_from((text(1), text(2, 900)[:700], *PIECES)), max_size=12),
+    seed=st.integers(),
 )
 def test_any_bytes(tmp_path: Path, anyhow: KernelSet, pieces: list[bytes], seed: int) -> None:
     data, random = text(0) + b"".join(pieces), Random(seed)
@@ -185,7 +188,23 @@ def test_a_tail_of_junk_takes_no_buffer(tmp_path: Path, anyhow: KernelSet) -> No
         seq += len(data) + 2
 
 
-WORDS = (b"INVITE", b"sip/2.0", b"SIP/2.0", b"SIP/2.", b"200", b"20", b"sip:a@b", b"urn:x", b" ", b" ", b"\r", b"\r\n", b":", b"x" * 64, b"\0")
+WORDS = (
+    b"INVITE",
+    b"sip/2.0",
+    b"SIP/2.0",
+    b"SIP/2.",
+    b"200",
+    b"20",
+    b"sip:a@b",
+    b"urn:x",
+    b" ",
+    b" ",
+    b"\r",
+    b"\r\n",
+    b":",
+    b"x" * 64,
+    b"\0",
+)
 
 
 @settings(max_examples=300, deadline=None)

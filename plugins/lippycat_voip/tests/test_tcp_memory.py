@@ -182,7 +182,20 @@ def test_the_whole_process_under_minimal(tmp_path: Path, compiler: str, most_mb:
         capture.send(n, text(n).replace(b"MESSAGE", b"INVITE") + half)
         capture.send(n, b"y" * 1000, missing=500)
     path = write_pcap(tmp_path / "x.pcap", capture.records)
-    command = [sys.executable, "-m", "lippycat_core", "sniff", "voip", "-q", "-r", str(path), "-M", "minimal", "--compiler", compiler]
+    command = [
+        sys.executable,
+        "-m",
+        "lippycat_core",
+        "sniff",
+        "voip",
+        "-q",
+        "-r",
+        str(path),
+        "-M",
+        "minimal",
+        "--compiler",
+        compiler,
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)})
     assert process.stdout is not None
     summary = json.loads(process.stdout.read().splitlines()[-1])
