@@ -84,9 +84,12 @@ def message(stream: int, number: int) -> bytes:
     head = (
         f"NOTIFY sip:user{stream}@10.2.0.1:5060;transport=tcp SIP/2.0\r\n"
         f"Via: SIP/2.0/TCP 10.2.0.2:5060;branch=z9hG4bK{stream}.{number};rport\r\n"
-        f"Max-Forwards: 70\r\nFrom: <sip:buddy{stream}@example.com>;tag=b{dialog}\r\nTo: <sip:user{stream}@example.com>;tag=a{dialog}\r\n"
-        f"Call-ID: {dialog}@presence.example.com\r\nCSeq: {number + 1} NOTIFY\r\nContact: <sip:presence@example.com;transport=tcp>\r\n"
-        "Event: presence\r\nSubscription-State: active;expires=3599\r\nUser-Agent: bench/1.0\r\nContent-Type: application/pidf+xml\r\n"
+        f"Max-Forwards: 70\r\nFrom: <sip:buddy{stream}@example.com>;tag=b{dialog}\r\n"
+        f"To: <sip:user{stream}@example.com>;tag=a{dialog}\r\n"
+        f"Call-ID: {dialog}@presence.example.com\r\nCSeq: {number + 1} NOTIFY\r\n"
+        "Contact: <sip:presence@example.com;transport=tcp>\r\n"
+        "Event: presence\r\nSubscription-State: active;expires=3599\r\nUser-Agent: bench/1.0\r\n"
+        "Content-Type: application/pidf+xml\r\n"
     )
     length = SIZE - len(head) - len("Content-Length: 1234\r\n\r\n")
     return f"{head}Content-Length: {length}\r\n\r\n{BODY[:length]}".encode()

@@ -109,7 +109,7 @@ class TcpReassembly:
         transport, route, first = batch.views.transport, batch.views.route, batch.first_record
         row = begin
         while True:
-            row, runs.count = self._scan(transport, route, self._flows.view, row, end, first, self._table_view, runs.count)
+            row, runs.rows = self._scan(transport, route, self._flows.view, row, end, first, self._table_view, runs.rows)
             if row >= end:
                 return runs
             self._take(row)

@@ -18,22 +18,22 @@ from lippycat_core.kernels.tcp import R_OWNER, R_ROW, R_WIDTH
 
 
 class Rows(NamedTuple):
-    """What `RunTable.of` gives: `table` has `count` rows of `kernels.tcp.R_` fields, those of `owner` among others; `others`
+    """What `RunTable.of` gives: `table` has `used` rows of `kernels.tcp.R_` fields, those of `owner` among others; `others`
     are the runs that are in no row, each with how many rows lie in front of it."""
 
     table: I32
-    count: int
+    used: int
     owner: int
     others: Sequence[tuple[int, Run]]
 
 
 class RunTable(Sequence[Run]):
-    """See above. Good until the next segment. `count` rows were written to `table`, which belongs to records from
+    """See above. Good until the next segment. `rows` rows were written to `table`, which belongs to records from
     `first_record` on; `streams` are the directions by flow slot."""
 
     def __init__(self, table: I32, first_record: int, streams: dict[int, Stream], owners: Sequence[object] = ()) -> None:
         self.table = table
-        self.count = 0
+        self.rows = 0
         self._first_record = first_record
         self._streams = streams
         self._owners = owners
@@ -44,7 +44,7 @@ class RunTable(Sequence[Run]):
 
     def append(self, run: Run) -> None:
         """Put a run behind all that is there."""
-        self._others.append((self.count, run))
+        self._others.append((self.rows, run))
 
     def extend(self, runs: Iterable[Run]) -> None:
         """The same for several."""
@@ -53,8 +53,8 @@ class RunTable(Sequence[Run]):
 
     def gone(self, stream: Stream) -> None:
         """A direction is kept no more; rows in front of here are still its own."""
-        if self.count:
-            self._before.setdefault(stream.slot, []).append((self.count, stream))
+        if self.rows:
+            self._before.setdefault(stream.slot, []).append((self.rows, stream))
 
     def replace(self, owners: Sequence[object], read: Callable[[Run], Iterable[Run]], first: Iterable[Run]) -> None:
         """Put in the place of each run of `owners` what `read` gives for it, and `first` in front of all."""
@@ -70,7 +70,7 @@ class RunTable(Sequence[Run]):
 
     def merge(self, runs: Iterable[Run]) -> None:
         """Put `runs`, in the order of their rows, among those that are there."""
-        rows = self.table[: self.count * R_WIDTH].reshape(-1, R_WIDTH)[:, R_ROW]
+        rows = self.table[: self.rows * R_WIDTH].reshape(-1, R_WIDTH)[:, R_ROW]
         more = [(int(np.searchsorted(rows, run.row, side="right")), run) for run in runs]
         self._others = sorted([*self._others, *more], key=lambda place: (place[0], place[1].row))
         self._made = None
@@ -83,9 +83,9 @@ class RunTable(Sequence[Run]):
 
     def _rows_of(self, owners: Sequence[object]) -> list[int]:
         numbers = [n for n, known in enumerate(self._owners, 1) if any(known is owner for owner in owners)]
-        if not numbers or not self.count:
+        if not numbers or not self.rows:
             return []
-        whose = self.table[: self.count * R_WIDTH].reshape(-1, R_WIDTH)[:, R_OWNER]
+        whose = self.table[: self.rows * R_WIDTH].reshape(-1, R_WIDTH)[:, R_OWNER]
         rows: list[int] = np.flatnonzero(np.isin(whose, numbers)).tolist()
         return rows
 
@@ -97,7 +97,7 @@ class RunTable(Sequence[Run]):
     def of(self, owner: object) -> Rows:
         """All rows as they are, and by what number those of `owner` are known."""
         number = next((n for n, other in enumerate(self._owners, 1) if other is owner), 0)
-        return Rows(self.table, self.count, number, self._others)
+        return Rows(self.table, self.rows, number, self._others)
 
     def run(self, index: int) -> Run:
         """A row as a run."""
@@ -113,14 +113,14 @@ class RunTable(Sequence[Run]):
                 self._made += self._rows(at, count)
                 self._made.append(run)
                 at = count
-            self._made += self._rows(at, self.count)
+            self._made += self._rows(at, self.rows)
         return self._made
 
     def _rows(self, begin: int, end: int) -> Iterator[Run]:
         return (self.run(at) for at in range(begin, end) if at not in self._hidden)
 
     def __len__(self) -> int:
-        return self.count - len(self._hidden) + len(self._others)
+        return self.rows - len(self._hidden) + len(self._others)
 
     def __iter__(self) -> Iterator[Run]:
         return iter(self._all())

@@ -6,6 +6,7 @@ value of the profile and nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 from collections.abc import Mapping
@@ -42,6 +43,16 @@ VALUES: Mapping[str, tuple[object, object, object, object]] = {
     "tcp.compression_level": (1, 1, 0, 0),
 }
 """Values by key, in the order of `NAMES`, as a user would write them."""
+
+LIMITS: Mapping[str, Mapping[str, object]] = {
+    "minimal": {
+        "limits.flows": 65_536,
+        "limits.tcp_connections": 8192,
+        "limits.fragment_bytes": "2MiB",
+    },
+}
+"""What a profile makes of settings that are not of TCP alone; a plugin says so of its own (docs/settings.md). In the others
+defaults hold."""
 
 SPELLINGS: Mapping[str, str] = {
     "voip.tcp_performance_mode": MODE,
@@ -96,10 +107,16 @@ def profile(raw: Raw | None) -> str:
     return name
 
 
-def layer(name: str) -> dict[str, Raw]:
-    """The values of a profile."""
+def layer(name: str, sections: Mapping[str, type]) -> dict[str, Raw]:
+    """The values of a profile, with those that the fields of plugins' sections name in their metadata."""
     at = NAMES.index(name)
-    return {key: Raw(values[at], f"profile {name}") for key, values in VALUES.items()}
+    values = {key: values[at] for key, values in VALUES.items()}
+    values |= LIMITS.get(name, {})
+    for section, declared in sections.items():
+        for field in dataclasses.fields(declared):
+            if name in (of_profiles := field.metadata.get("profiles", {})):
+                values[f"{section}.{field.name}"] = of_profiles[name]
+    return {key: Raw(value, f"profile {name}") for key, value in values.items()}
 
 
 def balanced(key: str) -> object:

@@ -303,7 +303,7 @@ def load_settings(
             raise SettingError(f"{_unknown(key, known)} ({written.origin})")
     mode = raw.get(profiles.MODE)
     name = profiles.profile(mode)
-    raw = {**profiles.layer(name), **raw}
+    raw = {**profiles.layer(name, declared), **raw}
     if mode is not None:
         raw[profiles.MODE] = Raw(name, mode.origin)
     try:

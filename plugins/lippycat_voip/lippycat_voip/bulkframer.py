@@ -43,7 +43,7 @@ class Framed(NamedTuple):
     of those that the framer gave."""
 
     spans: I32
-    count: int
+    messages: int
     runs: dict[int, Run]
 
 
@@ -75,7 +75,7 @@ class BulkFramer:
     def frame(self, batch: Batch, runs: RunTable, owner: object) -> Framed:
         """The messages that the runs of `owner` complete."""
         rows = runs.of(owner)
-        table, count = rows.table, rows.count
+        table, count = rows.table, rows.used
         others = [(2 * at, run) for at, run in rows.others if run.connection.owner is owner]
         used = table[: count * R_WIDTH].reshape(-1, R_WIDTH)
         self._fit(count, int(used[:, R_FLOW].max(initial=0)) + 1)

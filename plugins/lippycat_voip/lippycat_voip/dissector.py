@@ -252,10 +252,10 @@ class VoipDissector:
             streams = {places[which]: run for which, run in streams.items()}
             behind = {places[which]: packets for which, packets in behind.items()}
             both = np.ascontiguousarray(both[order])
-        together = self._batch.size if framed.count else CHUNK
+        together = self._batch.size if framed.messages else CHUNK
         self._signalling(segment, both.reshape(-1), len(both), streams, behind, together)
-        if framed.count:
-            self._batch.note(framed.count)
+        if framed.messages:
+            self._batch.note(framed.messages)
 
     def _frame_run(self, batch: Batch, run: Run, spans: list[int]) -> None:
         """Append the messages of one run, and say what carried them."""
