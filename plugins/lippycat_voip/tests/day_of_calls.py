@@ -15,6 +15,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
+from lippycat_core import timetext
+from lippycat_core.addresses import host
 from lippycat_core.batch import Batch
 from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.jsonlines import JsonLines
@@ -136,6 +138,8 @@ class Day:
         batch.clock_ns = max(ts_ns - SECOND, 0)
         if rows and (hour := (ts_ns - BEGIN_NS) // (3600 * SECOND)) > self._hour:
             self._hour = hour
+            host.cache_clear()  # what is remembered of texts is bounded too, but a day does not fill it
+            timetext._second.cache_clear()
             memory, descriptors = resources()
             print(json.dumps({"hour": hour, "memory": memory, "descriptors": descriptors}))
         return rows > 0

@@ -26,9 +26,9 @@ def day(*options: str) -> tuple[list[dict[str, int]], dict[str, int], dict[str, 
 
 
 def flat(hours: list[dict[str, int]]) -> None:
-    """After four hours nothing more is taken: not a hundred bytes a call (90 calls an hour)."""
+    """After four hours nothing more is taken but for Call-IDs that were written, of which 16,384 are remembered: 120 an hour."""
     later = [one["memory"] for one in hours[3:]]
-    assert max(later) - later[0] < 2 * MIB
+    assert max(later) - later[0] < 1.5 * MIB
     assert len({one["descriptors"] for one in hours}) == 1
 
 
