@@ -51,6 +51,7 @@ LIVE_ONLY = (
     "capture.driver",
     "capture.promisc",
     "capture.threads",
+    "capture.timestamps",
     "capture.user",
     *QUEUE,
 )
@@ -157,6 +158,7 @@ def open_live(
         () if settings["capture.own_traffic"] else tuple(own),
         settings["capture.threads"],
         leave_out,
+        _hardware_times(settings),
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 
@@ -165,6 +167,18 @@ def open_live(
 
     opened: CaptureSource = provider.open(interfaces=source.interfaces, kernels=kernels, options=options, stop=ended, tell=tell)
     return opened
+
+
+CLOCKS = ("kernel", "hardware")
+
+
+def _hardware_times(settings: Settings) -> bool:
+    """Whether the network card's clock gives the times. SettingError where it is neither of the two."""
+    asked = settings["capture.timestamps"]
+    if asked not in CLOCKS:
+        origin = settings.origin("capture.timestamps")
+        raise SettingError(f"capture.timestamps: {asked[:40]!r} is no clock: there are {' and '.join(CLOCKS)} ({origin})")
+    return bool(asked == CLOCKS[1])
 
 
 def give_up_powers(
