@@ -14,17 +14,16 @@ from lippycat_core.interfaces.dissect import Dissector
 from lippycat_core.interfaces.sink import Sink
 
 
-def list_packets(source: Input, run: Run, output: Output, vif: Vif, *, count: int | None, write_file: str | None) -> int:
+def list_packets(source: Input, run: Run, output: Output, options: Vif, *, count: int | None, write_file: str | None) -> int:
     """Run `lc sniff` and return its exit code."""
     if write_file == "-" and output.format is not None:
         raise UsageError("-w - and --format both want standard output; write the packets to a file, or leave --format out")
-    setup = Setup("sniff", source, run, vif.flags())
+    setup = Setup("sniff", source, run, options.flags())
     form = output.chosen(sys.stdout.isatty())
-    sinks: list[Sink] = []
+    vif = setup.virtual_interface  # where there can be none, no file is made or cut
+    sinks: list[Sink] = [] if vif is None else [vif]
     if write_file is not None:
         sinks.append(setup.pcap_writer(write_file))
-    if setup.virtual_interface is not None:
-        sinks.append(setup.virtual_interface)
     listed = not sinks or output.format is not None
     if listed:
         sinks.append(packet_list(form))

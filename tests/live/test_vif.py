@@ -255,7 +255,10 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 def test_an_interface_of_another_kind_is_said(cable: Wire, tmp_path: Path) -> None:
-    done = sniff(cable, "-r", tmp_path / "x", *VIF, "--vif-name", FAR, code=2)
+    kept = tmp_path / "kept.pcap"
+    kept.write_bytes(b"not to be cut")
+    done = sniff(cable, "-r", tmp_path / "x", *VIF, "--vif-name", FAR, "-w", kept, code=2)
+    assert kept.read_bytes() == b"not to be cut"
     assert done.stderr == f"lc: {FAR}: is an interface already, and no TAP device: choose another --vif-name\n"
 
 

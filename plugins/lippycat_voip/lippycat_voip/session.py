@@ -82,11 +82,10 @@ def analyse(
     sinks: list[Sink] = []
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
-    writers: list[PacketWriter] = []
+    interface = setup.virtual_interface  # where there can be none, no file is made or cut
+    writers: list[PacketWriter] = [] if interface is None else [interface]
     if write_file is not None:
         writers.append(setup.pcap_writer(write_file))
-    if setup.virtual_interface is not None:
-        writers.append(setup.virtual_interface)
     if writers:
         sinks.append(dissector.packets(Tee(writers)))
     result = setup.analyse([dissector], sinks)
