@@ -102,7 +102,8 @@ def analyse(
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
     with keeping:
-        chosen: list[PacketWriter] = [one for one in (keeping.writer(), setup.virtual_interface) if one is not None]
+        interface = setup.virtual_interface  # where there can be none, no file is made or cut
+        chosen: list[PacketWriter] = [one for one in (interface, keeping.writer()) if one is not None]
         if chosen or filed:
             sinks.append(dissector.packets(Tee(chosen) if chosen else None))
         if not filed and command is not None:
