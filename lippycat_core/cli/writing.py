@@ -20,7 +20,7 @@ from lippycat_core.writing.figures import Figures
 from lippycat_core.writing.files import FileFacts, Opener
 from lippycat_core.writing.forgiving import Forgiving
 from lippycat_core.writing.groups import GroupFiles
-from lippycat_core.writing.manyfiles import ManyFiles
+from lippycat_core.writing.manyfiles import ManyFiles, make_folders
 from lippycat_core.writing.packing import Form, form_of, packer
 from lippycat_core.writing.rotation import RotatingWriter, Rotation
 
@@ -165,7 +165,7 @@ class Keeping:
         if form.packing:
             packer(form.packing, self._level)
         try:
-            os.makedirs(folder, 0o700, exist_ok=True)
+            make_folders(folder)
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise UsageError(f"{folder}: {reason}: name a folder for files of calls that can be made") from None

@@ -20,6 +20,7 @@ from lippycat_core.builtin.files import open_source
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.testing.packets import write_pcap
 from lippycat_core.testing.runs import run
+from lippycat_core.testing.wire import FAR, why_not, wire
 
 LC = Path(sys.executable).with_name("lc")
 MANY = "".join(
@@ -268,6 +269,32 @@ def test_a_folder_that_the_next_user_cannot_write_is_said_before_anything_is_cap
     ]
     assert said[0].startswith(f"{mine}: nobody, as whom this run goes on, cannot make files there: choose a folder of theirs")
     assert said[1] == ""
+
+
+def test_live_packets_come_at_once_and_files_of_calls_are_those_of_the_same_packets(tmp_path: Path) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    example = Path(__file__).parents[3] / "examples" / "two-calls.pcap"
+    args = ["sniff", "voip", "-i", FAR, "-w", "-", "--per-call-pcap", "--per-call-pcap-dir", tmp_path / "live", "-q"]
+    with wire() as cable, (tmp_path / "out.pcap").open("wb") as out:
+        process = cable.start(LC, *args, "--per-call-pcap-pattern", "{call_id}.pcapng", stdout=out)
+        cable.wait_until_captured()
+        cable.send(example)
+        until = time.monotonic() + 30
+        written = tmp_path / "out.pcap"
+        while not written.stat().st_size or len(packets_of(written)) < len(packets_of(example)):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert process.poll() is None
+        came = packets_of(tmp_path / "out.pcap")  # while the capture goes on
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert [packet[1] for packet in came] == [packet[1] for packet in packets_of(example)]
+    more = ["--per-call-pcap", "--per-call-pcap-dir", "offline", "--per-call-pcap-pattern", "{call_id}.pcapng", "-q"]
+    assert lc(tmp_path, "sniff", "voip", "-r", "out.pcap", *more).returncode == 0
+    live, offline = ({path.name: packets_of(path) for path in (tmp_path / name).iterdir()} for name in ("live", "offline"))
+    assert live == offline
+    assert len(live) == 2
 
 
 def test_commands_run_for_calls_without_files_too(tmp_path: Path) -> None:
