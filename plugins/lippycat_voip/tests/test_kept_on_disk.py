@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_a_file_files_of_calls_rotation_packing_encryption_and_commands_at_once(
         (["-w", "x.pcap", "--rotate-time", "soon"], "write.rotate_time: 'soon' is not a duration"),
         (["-w", "no/x.pcap", "--rotate-count", "2"], "no: No such file or directory: make the folder"),
         (["--per-call-pcap-dir", "x"], "--per-call-pcap-dir: says where files of calls go: add --per-call-pcap"),
-        (["--per-call-pcap", "--per-call-pcap-dir", "in.pcap"], "in.pcap: File exists: name a folder"),
+        (["--per-call-pcap", "--per-call-pcap-dir", "in.pcap"], "in.pcap: is no folder: name a folder"),
         (["--per-call-pcap", "--per-call-pcap-pattern", "{x}"], "no field {x}"),
         (["--encrypt-key-file", "key"], "--encrypt-key-file: encrypts what is written: name a file with -w"),
         (["-w", "x.pcap", "--encrypt-key-file", "key"], "key: No such file or directory: make a key"),
@@ -257,16 +258,19 @@ def test_a_folder_that_the_next_user_cannot_write_is_said_before_anything_is_cap
         "from lippycat_core.errors import UsageError\n"
         "import ctypes, sys\n"
         "try:\n"
-        "    give_up_root('nobody', must_read=(), must_write=[sys.argv[1]])\n"
+        "    give_up_root('nobody', must_read=(), must_write=[sys.argv[1]], handed_over=sys.argv[2:])\n"
         "except UsageError as error:\n"
         "    print(error)\n"
     )
-    mine, theirs = tmp_path / "mine", Path("/tmp")
-    mine.mkdir(mode=0o755)
-    said = [
-        subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True).stdout
-        for path in (mine, theirs)
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        mine, theirs = Path(folder, "mine"), Path(folder, "theirs")
+        mine.mkdir(mode=0o755)
+        theirs.mkdir(mode=0o700)
+        said = [
+            subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True).stdout
+            for paths in ([mine], [theirs, theirs])
+        ]
     assert said[0].startswith(f"{mine}: nobody, as whom this run goes on, cannot make files there: choose a folder of theirs")
     assert said[1] == ""
 
