@@ -1,4 +1,4 @@
-"""Packets sorted into groups: each file has what a plain dictionary would have, whatever the room, the batches and the threads."""
+"""Packets sorted into groups: each file has what a plain dictionary would have, whatever room, batches and threads there are."""
 
 from __future__ import annotations
 
