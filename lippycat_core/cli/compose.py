@@ -92,6 +92,7 @@ class Setup:
         self._dissector_failed = False
         self._line: ProgressLine | None = None
         self.written: Callable[[], Figures] = Figures  # what the run has written, for whoever asks
+        self.made: list[str] = []  # folders that were made for the run
         self.must_write: list[str] = []  # folders in which the run makes files while it goes
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
@@ -231,7 +232,7 @@ class Setup:
         if vif is not None and not self._run.quiet:
             self.tell(greeting(settings))
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self.must_write, self.tell) if live or vif is not None else None
+        loaded = give_up_powers(self.host, wanted, self.must_write, self.made, self.tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:

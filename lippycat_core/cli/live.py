@@ -182,13 +182,17 @@ def _hardware_times(settings: Settings) -> bool:
 
 
 def give_up_powers(
-    host: Host, wanted: Sequence[Kernel], must_write: Sequence[str], tell: Callable[[str], None]
+    host: Host,
+    wanted: Sequence[Kernel],
+    must_write: Sequence[str],
+    handed_over: Sequence[str],
+    tell: Callable[[str], None],
 ) -> KernelSet | None:
     """Give up root and all capabilities, and say so where root is kept. Where the kernels of the run lie compiled already they
     are loaded before, for the cache may be one that only root can read; else the answer is None. UsageError where who goes on
-    cannot make files in one of the folders `must_write`."""
+    cannot make files in one of the folders `must_write`; those of `handed_over`, which the run made, become theirs."""
     loaded = compiled_already(host, wanted)
-    kept = give_up_root(host.settings["capture.user"], must_write=must_write)
+    kept = give_up_root(host.settings["capture.user"], must_write=must_write, handed_over=handed_over)
     if kept:
         tell(f"root is kept for this run: {kept}; install lc where all can read it, or name a user with --user")
     return loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from threading import Lock
 from types import TracebackType
@@ -20,7 +21,7 @@ from lippycat_core.writing.figures import Figures
 from lippycat_core.writing.files import FileFacts, Opener
 from lippycat_core.writing.forgiving import Forgiving
 from lippycat_core.writing.groups import GroupFiles
-from lippycat_core.writing.manyfiles import ManyFiles
+from lippycat_core.writing.manyfiles import ManyFiles, make_folders
 from lippycat_core.writing.packing import Form, form_of, packer
 from lippycat_core.writing.rotation import RotatingWriter, Rotation
 
@@ -55,10 +56,11 @@ class Keeping:
             settings["write.rotate_keep"],
             settings["write.rotate_total"],
         )
-        if write.file is None:
-            given = next((name for name in ROTATES if getattr(write, f"rotate_{name}") is not None), None)
-            if given is not None:
-                raise UsageError(f"--rotate-{given}: says when a capture file ends: name one with -w")
+        given = next((name for name in ROTATES if getattr(write, f"rotate_{name}") is not None), None)
+        if given is not None and write.file is None:
+            raise UsageError(f"--rotate-{given}: says when a capture file ends: name one with -w")
+        if given is not None and write.file == STDOUT:
+            raise UsageError(f"-w - and --rotate-{given}: standard output is one stream: write to a file, or leave that out")
         line: str = settings["write.pcap_command"]
         self._command = Command(line, ("pcap",), "--pcap-command") if line else None
         if write.pcap_command and (write.file in (None, STDOUT) and not groups):
@@ -126,8 +128,6 @@ class Keeping:
             self._setup.must_write.append(os.path.dirname(path) or ".")
             self._writer = rotating
             return rotating if self._alone else Forgiving(rotating, self._fail)
-        if self.rotation:
-            raise UsageError("-w -: standard output is one stream: rotate a file, or leave the --rotate options out")
         if path != STDOUT:
             path += self._ending
         refuse_inputs(path, self._setup.files)
@@ -165,7 +165,11 @@ class Keeping:
         if form.packing:
             packer(form.packing, self._level)
         try:
-            os.makedirs(folder, 0o700, exist_ok=True)
+            if not os.path.exists(folder):
+                make_folders(folder)
+                self._setup.made.append(folder)
+            elif not os.path.isdir(folder):
+                raise NotADirectoryError(errno.ENOTDIR, "is no folder")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise UsageError(f"{folder}: {reason}: name a folder for files of calls that can be made") from None

@@ -25,6 +25,21 @@ MOST_SORTED = 256 << 20
 """Bytes of a file that is put in order again when it is finished; a larger one stays as it came."""
 
 
+def make_folders(path: str) -> None:
+    """A folder and those that it lies in, as far as they are not there: for their owner alone."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+    except FileNotFoundError:
+        above = os.path.dirname(path)
+        if not above or above == path:
+            raise
+        make_folders(above)
+        make_folders(path)
+
+
 class Target:
     """One file: `path` is what it should be called, and once it was opened what it is called."""
 
@@ -140,7 +155,7 @@ class ManyFiles:
     def _create(self, target: Target) -> int:
         folder, name = os.path.split(target.path)
         if folder:
-            os.makedirs(folder, 0o700, exist_ok=True)
+            make_folders(folder)
         stem, ending = split_ending(name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         for number in range(1, MOST_SAME + 1):

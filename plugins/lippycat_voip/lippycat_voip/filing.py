@@ -101,7 +101,7 @@ class Filing:
             self._tags_view = self._kernels.view(self._tags)
         self._tags[begin:end] = 0
         self._first, self._begin, self._end, self._cell = batch.first_record, begin, end, 0
-        self._now_ns = int(batch.route.now_ns[end - 1])
+        self._now_ns = max(self._now_ns, int(batch.route.now_ns[end - 1]))
         self._open = True
 
     def finish_segment(self) -> None:
@@ -321,8 +321,10 @@ class Filing:
         elif not group or not self._files.finish(group, said_at_end(record, streams), lambda facts: after(record, facts)):
             after(record, None)
 
-    def settle(self) -> None:
-        """A batch has ended: let go of what has waited in vain, and write what has waited for long."""
+    def settle(self, clock_ns: int = 0) -> None:
+        """A batch has ended, and no packet before `clock_ns` will come: let go of what has waited in vain, and write what has
+        waited for long."""
+        self._now_ns = max(self._now_ns, clock_ns)
         while self._patience and self._patience[0][0] < self._now_ns:
             _, slot, group = self._patience.popleft()
             if self._own.get(slot) == group:

@@ -219,7 +219,7 @@ class CallPackets:
         """See Sink."""
         self._held.write(self._writer, batch)
         if self._filing is not None:
-            self._filing.settle()
+            self._filing.settle(batch.clock_ns)
 
     def emit(self, events: Sequence[Event]) -> None:
         """See Sink; a capture file holds no events."""

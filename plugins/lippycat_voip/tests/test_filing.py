@@ -339,10 +339,12 @@ def test_comments_say_whose_call_it_is_and_how_it_went(tmp_path: Path) -> None:
 
 
 def test_pcap_by_the_patterns_ending(tmp_path: Path) -> None:
-    got = file_calls(Wire().say(PLAIN_CALL).records(), tmp_path / "calls", pattern="{date}/{time}_{from}_{to}_{method}.pcap")
+    got = file_calls(Wire().say(PLAIN_CALL).records(), tmp_path / "calls", pattern="{date}/x/{time}_{from}_{to}_{method}.pcap")
     facts = got.files["call-1"]
     assert facts is not None
-    assert re.search(r"/\d{8}/\d{6}_alice_bob_INVITE\.pcap$", facts.path)
+    assert re.search(r"/\d{8}/x/\d{6}_alice_bob_INVITE\.pcap$", facts.path)
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
     with RawPcapReader(facts.path) as reader:
         assert len(list(reader)) == 7
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from lippycat_core.builtin.files import open_source
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.testing.packets import write_pcap
 from lippycat_core.testing.runs import run
+from lippycat_core.testing.wire import FAR, why_not, wire
 
 LC = Path(sys.executable).with_name("lc")
 MANY = "".join(
@@ -118,7 +120,7 @@ def test_a_file_files_of_calls_rotation_packing_encryption_and_commands_at_once(
         (["-w", "x.pcap", "--rotate-time", "soon"], "write.rotate_time: 'soon' is not a duration"),
         (["-w", "no/x.pcap", "--rotate-count", "2"], "no: No such file or directory: make the folder"),
         (["--per-call-pcap-dir", "x"], "--per-call-pcap-dir: says where files of calls go: add --per-call-pcap"),
-        (["--per-call-pcap", "--per-call-pcap-dir", "in.pcap"], "in.pcap: File exists: name a folder"),
+        (["--per-call-pcap", "--per-call-pcap-dir", "in.pcap"], "in.pcap: is no folder: name a folder"),
         (["--per-call-pcap", "--per-call-pcap-pattern", "{x}"], "no field {x}"),
         (["--encrypt-key-file", "key"], "--encrypt-key-file: encrypts what is written: name a file with -w"),
         (["-w", "x.pcap", "--encrypt-key-file", "key"], "key: No such file or directory: make a key"),
@@ -256,18 +258,47 @@ def test_a_folder_that_the_next_user_cannot_write_is_said_before_anything_is_cap
         "from lippycat_core.errors import UsageError\n"
         "import ctypes, sys\n"
         "try:\n"
-        "    give_up_root('nobody', must_read=(), must_write=[sys.argv[1]])\n"
+        "    give_up_root('nobody', must_read=(), must_write=[sys.argv[1]], handed_over=sys.argv[2:])\n"
         "except UsageError as error:\n"
         "    print(error)\n"
     )
-    mine, theirs = tmp_path / "mine", Path("/tmp")
-    mine.mkdir(mode=0o755)
-    said = [
-        subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True).stdout
-        for path in (mine, theirs)
-    ]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        mine, theirs = Path(folder, "mine"), Path(folder, "theirs")
+        mine.mkdir(mode=0o755)
+        theirs.mkdir(mode=0o700)
+        said = [
+            subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True).stdout
+            for paths in ([mine], [theirs, theirs])
+        ]
     assert said[0].startswith(f"{mine}: nobody, as whom this run goes on, cannot make files there: choose a folder of theirs")
     assert said[1] == ""
+
+
+def test_live_packets_come_at_once_and_files_of_calls_are_those_of_the_same_packets(tmp_path: Path) -> None:
+    if reason := why_not():
+        pytest.skip(reason)
+    example = Path(__file__).parents[3] / "examples" / "two-calls.pcap"
+    args = ["sniff", "voip", "-i", FAR, "-w", "-", "--per-call-pcap", "--per-call-pcap-dir", tmp_path / "live", "-q"]
+    with wire() as cable, (tmp_path / "out.pcap").open("wb") as out:
+        process = cable.start(LC, *args, "--per-call-pcap-pattern", "{call_id}.pcapng", stdout=out)
+        cable.wait_until_captured()
+        cable.send(example)
+        until = time.monotonic() + 30
+        written = tmp_path / "out.pcap"
+        while not written.stat().st_size or len(packets_of(written)) < len(packets_of(example)):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        assert process.poll() is None
+        came = packets_of(tmp_path / "out.pcap")  # while the capture goes on
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert [packet[1] for packet in came] == [packet[1] for packet in packets_of(example)]
+    more = ["--per-call-pcap", "--per-call-pcap-dir", "offline", "--per-call-pcap-pattern", "{call_id}.pcapng", "-q"]
+    assert lc(tmp_path, "sniff", "voip", "-r", "out.pcap", *more).returncode == 0
+    live, offline = ({path.name: packets_of(path) for path in (tmp_path / name).iterdir()} for name in ("live", "offline"))
+    assert live == offline
+    assert len(live) == 2
 
 
 def test_commands_run_for_calls_without_files_too(tmp_path: Path) -> None:
