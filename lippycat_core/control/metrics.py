@@ -33,6 +33,7 @@ EVICTED = (
     "tcp_bytes",
     "tcp_heads",
     "tcp_out_of_window",
+    "tcp_overlap_differs",
     "tcp_stream_pages",
     "tcp_timeout",
     OTHER,
