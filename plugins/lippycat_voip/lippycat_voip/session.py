@@ -65,7 +65,7 @@ def analyse(
     flags |= {"voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **tls.flags()}
     flags |= {**write.flags(), **writers.flags(), **vif.flags()}
     setup = Setup("sniff voip", source, run, flags)
-    if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
+    if setup.live and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
