@@ -81,7 +81,8 @@ class Setup:
 
     `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. `own` is where the run is
     to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. Where no input is
-    named it is all interfaces. UsageError for inputs that do not go together, SettingError where a setting is wrong, InputError where an input cannot be read.
+    named it is all interfaces. UsageError for inputs that do not go together, SettingError where a setting is wrong, InputError
+    where an input cannot be read.
     """
 
     def __init__(self, command: str, source: Input, run: Run, flags: Mapping[str, object] | None = None) -> None:
