@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.sink import Sink
 from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.dissector import VoipDissector, VoipOptions
+from lippycat_voip.mediafilter import signalling_alone
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import Filters, algorithm_named
 from lippycat_voip.settings import VoipSettings
@@ -86,14 +86,6 @@ def analyse(
         others = " that the other filters want too" if wanted.any else ""
         say(f"no call or dialog {call_id!r}{others} is in the input; `lc sniff voip` without --call lists those that are")
     return result.report()
-
-
-def signalling_alone(expression: str) -> bool:
-    """Whether each alternative of a filter expression names single ports, so that media on ports of their own stay out."""
-    words = re.sub(r"[()]", " ", expression.lower())
-    return all(re.search(r"\bport\b|^\s*\d+\s*$", part) for part in re.split(r"\bor\b|\|\|", words)) and not re.search(
-        r"\bnot\b|!", words
-    )
 
 
 _EMPTY = {
