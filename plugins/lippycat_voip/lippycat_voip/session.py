@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.callcommand import VALUES, CallCommands, after_call
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.filing import FIELDS, After, Filing, FilingOptions, no_command
+from lippycat_voip.mediafilter import signalling_alone
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import Filters, algorithm_named, checked
 from lippycat_voip.settings import VoipSettings
@@ -130,14 +130,6 @@ def _filing(settings: VoipSettings, keeping: Keeping, after: After) -> Filing:
         after(record, facts)
 
     return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern, keeping.ending, done))
-
-
-def signalling_alone(expression: str) -> bool:
-    """Whether each alternative of a filter expression names single ports, so that media on ports of their own stay out."""
-    words = re.sub(r"[()]", " ", expression.lower())
-    return all(re.search(r"\bport\b|^\s*\d+\s*$", part) for part in re.split(r"\bor\b|\|\|", words)) and not re.search(
-        r"\bnot\b|!", words
-    )
 
 
 _EMPTY = {
