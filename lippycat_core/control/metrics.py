@@ -76,7 +76,7 @@ METRICS = (
     _counter("match_failures", "failures", "Failures of match backends.", "backend", BACKENDS),
     _gauge("entries", "entries", "In the tables now.", "table", HELD),
     _gauge("flows_limit", "entries", "Directions of conversations that the flow table may hold."),
-    _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one."),
+    _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one, and by TLS, WebSocket and SCTP."),
     _gauge("tcp_buffer_limit_bytes", "bytes", "The most that they may be."),
     _gauge("fragment_buffer_bytes", "bytes", "Held of IP fragments."),
     _gauge("fragment_buffer_limit_bytes", "bytes", "The most that they may be."),

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
 from lippycat_core.interfaces.dissect import Observed
 from lippycat_core.matching.fallback import FallbackBackend
-from lippycat_core.pipeline import QUEUE_LIMIT, Pipeline
+from lippycat_core.pipeline import QUEUE_LIMIT, Parts, Pipeline
 
 
 class Limits(NamedTuple):
@@ -41,9 +41,8 @@ class Reading:
         return cast(int, accounting["captured"]), sum(dropped.values()), sum(undecodable.values())
 
     def tcp_fill(self) -> float:
-        """Share of the TCP buffers' memory that is in use."""
-        tcp = self._pipeline.parts.tcp
-        return tcp.held_bytes / tcp.bytes_limit
+        """Share of the TCP buffers' memory that is in use: of the part that is fullest."""
+        return max(held / limit for held, limit in _stream_memory(self._pipeline.parts) if limit)
 
     def queue_fill(self) -> float:
         """Share of the queue that was full when the worker took its last batch."""
@@ -81,8 +80,8 @@ class Reading:
             "lippycat_packets_filtered_total": cast(int, accounting["filtered"]),
             "lippycat_bytes_total": pipeline.wire_bytes,
             "lippycat_flows_limit": self._limits.flows,
-            "lippycat_tcp_buffer_bytes": parts.tcp.held_bytes,
-            "lippycat_tcp_buffer_limit_bytes": parts.tcp.bytes_limit,
+            "lippycat_tcp_buffer_bytes": sum(held for held, _ in _stream_memory(parts)),
+            "lippycat_tcp_buffer_limit_bytes": sum(limit for _, limit in _stream_memory(parts)),
             "lippycat_fragment_buffer_bytes": parts.fragments.bytes_held,
             "lippycat_fragment_buffer_limit_bytes": self._limits.fragment_bytes,
             "lippycat_queue_batches": pipeline.queued,
@@ -93,6 +92,16 @@ class Reading:
         }
         numbers = {**plain, **{name: closed(name, counts) for name, counts in labelled.items()}}
         return Snapshot(now, numbers, self.batches.histogram())
+
+
+def _stream_memory(parts: Parts) -> list[tuple[int, int]]:
+    """Bytes held and the most that may be, of reassembly, of layers and of SCTP: each has its part of one limit."""
+    memory = [(parts.tcp.held_bytes, parts.tcp.bytes_limit)]
+    if parts.layers is not None:
+        memory.append((parts.layers.held_bytes, parts.layers.max_bytes))
+    if parts.sctp is not None:
+        memory.append((parts.sctp.held_bytes, parts.sctp.max_bytes))
+    return memory
 
 
 def _counts(value: object) -> Mapping[str, int]:
