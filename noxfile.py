@@ -28,7 +28,9 @@ def install(session: nox.Session, *what: str) -> None:
 
 
 def install_all(session: nox.Session) -> None:
-    editable = [part for member in (".[bpf,metrics,scapy,testing,zstd]", *PLUGINS, *EXAMPLES) for part in ("-e", member)]
+    editable = [
+        part for member in (".[bpf,encryption,metrics,scapy,testing,zstd]", *PLUGINS, *EXAMPLES) for part in ("-e", member)
+    ]
     install(session, "hatchling", "editables")
     install(session, "--no-build-isolation", *editable)
     install(session, "--no-build-isolation", "--no-deps", *(part for member in GPU_PLUGINS for part in ("-e", member)))

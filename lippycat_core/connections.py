@@ -22,7 +22,6 @@ class Connection:
     state: list[Any] = field(default_factory=lambda: [None, None])
     ends: list[tuple[Endpoint, Endpoint]] = field(default_factory=lambda: [(NOWHERE, NOWHERE), (NOWHERE, NOWHERE)])
     transport: str = "tcp"  # what carries the bytes: of a stream inside another its layer's word
-    last_ns: int = 0
     streams: list[Stream | None] = field(default_factory=lambda: [None, None])
 
 

@@ -15,6 +15,7 @@ from lippycat_core.connections import Connection
 from lippycat_core.interfaces.dissect import Run
 from lippycat_core.interfaces.layer import LayerSession, NeedsSecrets, StreamLayer, Unreadable, Unwanted
 from lippycat_core.reassembly import RECORD_BYTES, TcpReassembly
+from lippycat_core.runs import RunTable
 from lippycat_core.stream_claims import HEAD_LIMIT
 
 DEEPEST = 3
@@ -146,23 +147,27 @@ class Layers:
                 except (Exception, SystemExit) as error:
                     self._switch_off(owner, error)
 
-    def segment(self, batch: Batch, begin: int, runs: Sequence[Run]) -> list[Run]:
+    def segment(self, batch: Batch, begin: int, runs: RunTable) -> RunTable:
         """The runs of a segment that begins at row `begin`, those of layers replaced by what is inside them."""
         self.kept = []
-        if not self._learned and not any(isinstance(run.connection.owner, Layer) for run in runs):
-            return list(runs)
+        if not self._learned and not runs.has(self.owners):
+            return runs
         self._batch = batch
-        given: list[Run] = []
-        self._runs = given
+        first: list[Run] = []
+        self._runs = first
         if self._learned:
             self._learned = False
             self._resume(begin)
-        for run in runs:
-            if not isinstance(run.connection.owner, Layer) or not isinstance(run.connection, Connection):
-                given.append(run)
-            elif run.connection.state[0] is not GONE:
-                self._outer(run, run.connection, run.connection.owner)
-        self._runs = []
+        runs.replace(self.owners, self._read, first)
+        return runs
+
+    def _read(self, run: Run) -> list[Run]:
+        """What is inside a run of a layer's connection."""
+        given: list[Run] = []
+        self._runs = given
+        connection = run.connection
+        if isinstance(connection, Connection) and isinstance(connection.owner, Layer) and connection.state[0] is not GONE:
+            self._outer(run, connection, connection.owner)
         return given
 
     def evicted(self) -> Mapping[str, int]:

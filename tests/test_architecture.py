@@ -17,13 +17,14 @@ CORE = "lippycat_core"
 ROOMS = (
     ("errors", "columns", "addresses", "timetext", "printable", "kernelset"),
     ("kernels",),
-    ("batch", "events"),
+    ("batch", "batchqueue", "events"),
     ("interfaces",),
     ("matching",),
     ("gpu",),
-    ("sequence", "connections", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
+    ("sequence", "connections", "runs", "flows", "routing", "stream_claims", "reassembly", "streambuffers"),
     ("fragments", "filters", "sessions", "layers", "sctp", "packet"),
     ("builtin",),
+    ("writing",),
     ("pipeline",),
     ("hookspecs", "host"),
     ("control",),
@@ -45,10 +46,11 @@ ONLY_HERE = {
     "rich": {"cli"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
-    "pcapy": {"filters"},
+    "pcapy": {"filters", "builtin"},
     "scapy": {"packet"},
-    "zstandard": {"builtin"},
+    "zstandard": {"builtin", "writing"},
     "prometheus_client": {"control"},
+    "cryptography": {"writing"},
 }
 """Every package that the core imports besides NumPy and the standard library, and the rooms that may."""
 

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from collections.abc import Sequence
-from io import FileIO
+from contextlib import suppress
 
 import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, LARGEST_RECORD, Batch
+from lippycat_core.builtin.blocks import interface_description, pcap_header, section_header
+from lippycat_core.builtin.outputs import STDOUT, Output, PlainOutput, cannot_write
 from lippycat_core.builtin.rawinput import STDIN
 from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.errors import OutputError, UsageError
 from lippycat_core.events import Event
 from lippycat_core.kernels import pack
-from lippycat_core.kernels.walk import INTERFACE_DESCRIPTION, LARGEST_CAPLEN, SECTION_HEADER
 from lippycat_core.kernelset import Kernel, KernelSet
 
-STDOUT = "-"
 PCAPNG_ENDING = ".pcapng"
 PACKED_ENDINGS = (".gz", ".zst")
-NANOSECOND_MAGIC = 0xA1B23C4D
 ETHERNET = 1
 """Link type of a pcap file into which no packet came."""
 MOST_LINKS = 256
 OUT_BYTES = max(DEFAULT_BYTES, LARGEST_RECORD)
-
-# pcapng options (draft-ietf-opsawg-pcapng, sections 4.1 and 4.2)
-SHB_USERAPPL, IF_TSRESOL = 4, 9
-BYTE_ORDER_MAGIC = 0x1A2B3C4D
-UNKNOWN_SECTION_LENGTH = -1
-NANOSECONDS = 9
 
 
 class PcapWriter:
@@ -41,33 +33,39 @@ class PcapWriter:
     The file is pcapng where `path` ends in .pcapng, else pcap; both little-endian with nanoseconds (pcap magic
     0xa1b23c4d). A pcap file holds one link type: a second one is an OutputError that says so. Raises OutputError where the
     file cannot be written, UsageError where that is one of `inputs` or named like a packed one; a reader that went away is a
-    BrokenPipeError.
+    BrokenPipeError. With `output` bytes go there, in the form that `pcapng` says, and `path` is a name for messages.
     """
 
-    def __init__(self, path: str, inputs: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: str, inputs: Sequence[str] = (), *, output: Output | None = None, pcapng: bool | None = None
+    ) -> None:
         self._name = "standard output" if path == STDOUT else path
-        self._pcapng = path.endswith(PCAPNG_ENDING)
+        self._pcapng = path.endswith(PCAPNG_ENDING) if pcapng is None else pcapng
         self._out = np.zeros(OUT_BYTES, np.uint8)
         self._links = np.zeros(MOST_LINKS, np.int32)
         self._known = 0
         self._state = np.zeros(pack.P_WIDTH, np.int64)
-        self._file: FileIO | None = None
-        if not path:
-            raise UsageError("an empty file name: name the file to write, or - for standard output")
-        if path.endswith(PACKED_ENDINGS):
-            raise UsageError(f"{path}: packets are written unpacked: name a .pcap or .pcapng file, and pack it afterwards")
-        for source in inputs:
-            if path != STDOUT and _same_file(path, source):
-                raise UsageError(f"{path}: is being read: write to another file")
         self._kernels: KernelSet | None = None
-        self._file = self._open(path)
+        self._file: Output | None = output
+        if output is None:
+            if not path:
+                raise UsageError("an empty file name: name the file to write, or - for standard output")
+            if path.endswith(PACKED_ENDINGS):
+                raise UsageError(f"{path}: packets are written unpacked: name a .pcap or .pcapng file, and pack it afterwards")
+            refuse_inputs(path, inputs)
+            self._file = self._open(path)
         if self._pcapng:
-            self._put(_section_header())
+            self._put(section_header())
 
     @property
     def kernels(self) -> Sequence[Kernel]:
         """What the batches' kernel set will be asked for."""
         return (pack.pack_pcapng if self._pcapng else pack.pack_pcap,)
+
+    @property
+    def written(self) -> int:
+        """Packets so far."""
+        return int(self._state[pack.P_PACKETS])
 
     def packets(self, batch: Batch) -> None:
         """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
@@ -102,7 +100,7 @@ class PcapWriter:
         try:
             file.close()
         except OSError as error:
-            raise self._cannot_write(error) from None
+            raise cannot_write(self._name, error) from None
 
     def _bind(self, kernels: KernelSet) -> None:
         self._kernels = kernels
@@ -112,16 +110,11 @@ class PcapWriter:
         self._links_view = kernels.view(self._links)
         self._state_view = kernels.view(self._state)
 
-    def _open(self, path: str) -> FileIO:
-        if path != STDOUT:
-            try:
-                return FileIO(path, "w")
-            except (OSError, ValueError) as error:
-                raise self._cannot_write(error) from None
-        if sys.stdout.isatty():
-            raise UsageError("standard output: is a terminal: send the packets to a file or a pipe")
-        sys.stdout.flush()
-        return FileIO(sys.stdout.fileno(), "w", closefd=False)
+    def _open(self, path: str) -> Output:
+        try:
+            return PlainOutput(path, pcapng=self._pcapng)
+        except (OSError, ValueError) as error:
+            raise cannot_write(self._name, error) from None
 
     def _add_link(self, link: int) -> None:
         """Announce a link type: a pcap file's header, or another interface of a pcapng file."""
@@ -135,7 +128,7 @@ class PcapWriter:
                 f"{self._name}: a pcap file holds one link type, and the packets have {first} and {link}: "
                 f"write to a name that ends in {PCAPNG_ENDING}"
             )
-        self._put(_interface_description(link) if self._pcapng else _pcap_header(link))
+        self._put(interface_description(link) if self._pcapng else pcap_header(link))
         self._links[self._known] = link
         self._known += 1
 
@@ -149,27 +142,35 @@ class PcapWriter:
 
     def _flush(self) -> None:
         """Write what was put together."""
-        left = memoryview(self._out.data)[: int(self._state[pack.P_POS])]
+        written = memoryview(self._out.data)[: int(self._state[pack.P_POS])]
         self._state[pack.P_POS] = 0
+        if not written or self._file is None:
+            if isinstance(self._file, PlainOutput) and self._file.reader_gone():
+                self._give_up()  # where no packet comes, no write would tell
+                raise BrokenPipeError
+            return
         try:
-            while left and self._file is not None:
-                left = left[self._file.write(left) :]
+            self._file.write(written)
         except BrokenPipeError:
             self._give_up()
             raise
         except OSError as error:
             self._give_up()
-            raise self._cannot_write(error) from None
+            raise cannot_write(self._name, error) from None
 
     def _give_up(self) -> None:
         """Let the file go after a fault, so that closing does not meet it again."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with suppress(OSError):
+                file.close()
 
-    def _cannot_write(self, error: OSError | ValueError) -> OutputError:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        return OutputError(f"{self._name}: cannot be written ({reason}): choose another place, or make room there")
+
+def refuse_inputs(path: str, inputs: Sequence[str]) -> None:
+    """UsageError where `path` is one of `inputs`."""
+    for source in inputs:
+        if path != STDOUT and _same_file(path, source):
+            raise UsageError(f"{path}: is being read: write to another file")
 
 
 def _same_file(path: str, source: str) -> bool:
@@ -179,26 +180,3 @@ def _same_file(path: str, source: str) -> bool:
         return os.path.samestat(os.stat(path), status)
     except (AttributeError, OSError, ValueError):
         return False
-
-
-def _pcap_header(link: int) -> bytes:
-    return struct.pack("<IHHiIII", NANOSECOND_MAGIC, 2, 4, 0, 0, LARGEST_CAPLEN, link)
-
-
-def _block(kind: int, content: bytes) -> bytes:
-    total = struct.pack("<I", len(content) + 12)
-    return struct.pack("<I", kind) + total + content + total
-
-
-def _option(code: int, value: bytes) -> bytes:
-    return struct.pack("<HH", code, len(value)) + value + bytes(-len(value) % 4)
-
-
-def _section_header() -> bytes:
-    options = _option(SHB_USERAPPL, b"lippycat") + _option(0, b"")
-    return _block(SECTION_HEADER, struct.pack("<IHHq", BYTE_ORDER_MAGIC, 1, 0, UNKNOWN_SECTION_LENGTH) + options)
-
-
-def _interface_description(link: int) -> bytes:
-    options = _option(IF_TSRESOL, bytes([NANOSECONDS])) + _option(0, b"")
-    return _block(INTERFACE_DESCRIPTION, struct.pack("<HHI", link, 0, LARGEST_CAPLEN) + options)

@@ -7,22 +7,33 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.keylogfile import KeyLogFile
-from lippycat_core.builtin.pcapwriter import PcapWriter
+from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
 from lippycat_core.cli.keylog import key_log
-from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
+from lippycat_core.cli.live import (
+    check_input,
+    give_up_powers,
+    idle_options,
+    in_turns,
+    never,
+    open_live,
+    own_endpoints,
+    queue_rules,
+)
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
+from lippycat_core.cli.vif import greeting, open_interface
 from lippycat_core.cli.watching import watched
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
@@ -31,7 +42,7 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
-from lippycat_core.interfaces.capture import Progress
+from lippycat_core.interfaces.capture import OwnEndpoint, Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
 from lippycat_core.interfaces.layer import NeedsSecrets
 from lippycat_core.interfaces.match import MatchBackend
@@ -43,6 +54,7 @@ from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 from lippycat_core.streambuffers import StreamBuffers
+from lippycat_core.writing.figures import Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,8 @@ class Result:
 class Setup:
     """What a command and its plugins share: the settings, the host of plugins, and the input that was asked for.
 
-    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. UsageError where no
+    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. `own` is where the run is
+    to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. UsageError where no
     input is named, SettingError where a setting is wrong, InputError where an input cannot be read.
     """
 
@@ -78,30 +91,42 @@ class Setup:
         self._run = run
         self._dissector_failed = False
         self._line: ProgressLine | None = None
+        self.written: Callable[[], Figures] = Figures  # what the run has written, for whoever asks
+        self.made: list[str] = []  # folders that were made for the run
+        self.must_write: list[str] = []  # folders in which the run makes files while it goes
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
-        self.host = Host(self.settings, self._tell)
+        if idle := idle_options(self.settings, live=bool(source.interfaces)):
+            say(idle)
+        self.own: list[OwnEndpoint] = own_endpoints(self.settings)
+        self.host = Host(self.settings, self.tell)
         self._key_log: KeyLogFile | None = None
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
             self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
+
+    @property
+    def live(self) -> bool:
+        """Whether packets come from interfaces."""
+        return bool(self._source.interfaces)
 
     @cached_property
     def files(self) -> list[str]:
         """The input files that the options mean."""
         return expand(self._source.read_file) if self._source.read_file else []
 
-    def pcap_writer(self, path: str) -> PcapWriter:
-        """A sink that writes the packets to a capture file, or to standard output for `-`. OutputError, UsageError."""
-        return PcapWriter(path, self.files)
+    @cached_property
+    def virtual_interface(self) -> VirtualInterface | None:
+        """Where packets are injected, where that is asked for: up once this is read. See `open_interface` for what it raises."""
+        return open_interface(self.settings, self._source, self.tell)
 
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
         DriverUnfit where a driver was named and does not fit."""
         if self._matching is None:
             size = None if self._source.interfaces else input_bytes(self.files)
-            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self._tell)
+            self._matching = Matching(self.host, what, input_bytes=size, quiet=self._run.quiet, tell=self.tell)
         return self._matching.backend
 
     def stream_buffers(self) -> StreamBuffers:
@@ -123,7 +148,7 @@ class Setup:
             shrink=settings["tcp.memory_optimization"],
         )
 
-    def _tell(self, message: str) -> None:
+    def tell(self, message: str) -> None:
         """One line on standard error, in the place of the progress line."""
         if self._line is not None:
             self._line.close()
@@ -133,7 +158,7 @@ class Setup:
         """The run goes on without it, but what it would have said is missing."""
         self._dissector_failed = True
         reason = " ".join(str(error).split())
-        self._tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self.tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
         """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has a quarter of the
@@ -147,7 +172,7 @@ class Setup:
             reader.expect(growing and log is not None)
 
         def unread() -> None:
-            self._tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
+            self.tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
 
         limit = self.settings["tcp.memory_limit"] // 4
         more = tuple if log is None else partial(log.read, last=not growing)
@@ -157,7 +182,7 @@ class Setup:
         """The run goes on without it, but what it would have shown is missing."""
         self._dissector_failed = True
         reason = " ".join(str(error).split())
-        self._tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self.tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
@@ -188,10 +213,14 @@ class Setup:
         layers.attach(tcp)
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
+        vif = self.virtual_interface
+        ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self._tell) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self.tell, self.own, 0 if vif is None else vif.index)
+            if live
+            else open_source(self.files, kernels),
             bulk,
-            [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
+            [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
             tcp,
@@ -200,8 +229,10 @@ class Setup:
             layers,
             SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
         )
+        if vif is not None and not self._run.quiet:
+            self.tell(greeting(settings))
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self._tell) if live else None
+        loaded = give_up_powers(self.host, wanted, self.must_write, self.made, self.tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
@@ -209,15 +240,21 @@ class Setup:
                 compiler.note(done.bytes_done)
             if line is not None:
                 line(done, packets)
+            if vif is not None:
+                vif.drain()
 
+        if vif is not None:
+            vif.stop = stop
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
-            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
-            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
+            threads = settings["threads"] if not live or in_turns(settings) else 2
+            sizes = (threads, settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            queue = queue_rules(settings) if live else QueueRules()
+            pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self._tell, self._matching):
+                with watched(pipeline, pace, info, self.host, self.tell, self._matching, vif, self.written):
                     outcome = pipeline.run()
             finally:
                 if line is not None:
@@ -230,6 +267,8 @@ class Setup:
                     compiler.close()
                     if compiler.problem():
                         not_compiled(compiler.problem())
+        if vif is not None and (not self._run.quiet or vif.lost):
+            say(vif.account())
         stopped = live or outcome.stopped
         return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 

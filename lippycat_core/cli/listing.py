@@ -8,28 +8,30 @@ from lippycat_core.builtin.jsonlines import JsonForm, write_lines
 from lippycat_core.builtin.packetlist import Form, PacketList
 from lippycat_core.builtin.text import TextForm, TextWriter, accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Output, Run
+from lippycat_core.cli.options import Input, Output, Run, Vif, Write, Writers
+from lippycat_core.cli.writing import Keeping
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.dissect import Dissector
 from lippycat_core.interfaces.sink import Sink
 
 
-def list_packets(source: Input, run: Run, output: Output, *, count: int | None, write_file: str | None) -> int:
+def list_packets(source: Input, run: Run, output: Output, write: Write, writers: Writers, vif: Vif, *, count: int | None) -> int:
     """Run `lc sniff` and return its exit code."""
-    if write_file == "-" and output.format is not None:
+    if write.file == "-" and output.format is not None:
         raise UsageError("-w - and --format both want standard output; write the packets to a file, or leave --format out")
-    setup = Setup("sniff", source, run)
+    setup = Setup("sniff", source, run, {**write.flags(), **writers.flags(), **vif.flags()})
     form = output.chosen(sys.stdout.isatty())
-    sinks: list[Sink] = []
-    if write_file is not None:
-        sinks.append(setup.pcap_writer(write_file))
-    listed = write_file is None or output.format is not None
-    if listed:
-        sinks.append(packet_list(form))
-    result = setup.analyse(_simple_dissectors(setup) if listed else [], sinks, packet_limit=count)
+    listed = output.format is not None or (write.file is None and not setup.settings["vif.enabled"])
+    with Keeping(setup, write, alone=not listed) as keeping:
+        interface = setup.virtual_interface  # where there can be none, no file is made or cut
+        sinks: list[Sink] = [] if interface is None else [interface]
+        sinks += keeping.sinks()
+        if listed:
+            sinks.append(packet_list(form))
+        result = setup.analyse(_simple_dissectors(setup) if listed else [], sinks, packet_limit=count)
     if not run.quiet and (form == "text" or not listed):
         print(accounting_line(result.outcome.summary), file=sys.stderr)
-    return result.report()
+    return keeping.exit_code(result.report())
 
 
 def packet_list(form: str) -> PacketList:

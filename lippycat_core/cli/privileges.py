@@ -19,12 +19,21 @@ MUST_READ = (__file__, os.__file__, sys.executable)
 """Of what is imported later; where one of these cannot be read, the others cannot either."""
 
 
-def give_up_root(user: str, environ: Mapping[str, str] = os.environ, must_read: Sequence[str] = MUST_READ) -> str:
+def give_up_root(
+    user: str,
+    environ: Mapping[str, str] = os.environ,
+    must_read: Sequence[str] = MUST_READ,
+    must_write: Sequence[str] = (),
+    handed_over: Sequence[str] = (),
+) -> str:
     """Become `user` where this is root (none named: who called sudo, else nobody), and never gain a privilege again. Who is
     not root gives up the capabilities that it has. Gives the reason why root is kept, where it is: no user was named, and the
     one it would be cannot read this installation.
 
-    UsageError where there is no such user, one is named and this is not root, or who is named cannot read this installation.
+    Folders that were made for the run, `handed_over`, become theirs too.
+
+    UsageError where there is no such user, one is named and this is not root, who is named cannot read this installation, or
+    who goes on cannot make files in one of the folders `must_write`.
     """
     kept = ""
     entry = _entry(user, environ)
@@ -33,11 +42,25 @@ def give_up_root(user: str, environ: Mapping[str, str] = os.environ, must_read: 
             raise UsageError(f"--user {user}: only root can become another user: leave it out")
         _no_capabilities()
     elif entry.pw_uid != 0:
-        kept = _become(entry, must_read)
+        kept = _become(entry, must_read, handed_over)
     if kept and user:
         raise UsageError(f"--user {user}: {kept}: install it where all can read it, or name another user (root stays root)")
     _no_new_privileges()
+    for folder in must_write:
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            name = pwd.getpwuid(os.geteuid()).pw_name if _has_entry(os.geteuid()) else str(os.geteuid())
+            raise UsageError(
+                f"{folder}: {name}, as whom this run goes on, cannot make files there: choose a folder of theirs, "
+                "another user with --user NAME, or stay root with --user root"
+            )
     return kept
+
+
+def _has_entry(uid: int) -> bool:
+    try:
+        return pwd.getpwuid(uid).pw_uid == uid
+    except KeyError:
+        return False
 
 
 def _entry(user: str, environ: Mapping[str, str]) -> pwd.struct_passwd:
@@ -55,7 +78,7 @@ def _entry(user: str, environ: Mapping[str, str]) -> pwd.struct_passwd:
         raise UsageError(f"--user {name}: there is no such user: name one, or root to stay root") from None
 
 
-def _become(entry: pwd.struct_passwd, must_read: Sequence[str]) -> str:
+def _become(entry: pwd.struct_passwd, must_read: Sequence[str], handed_over: Sequence[str]) -> str:
     """Become that user for good, or say why that would not do."""
     try:
         groups = os.getgroups()
@@ -68,6 +91,8 @@ def _become(entry: pwd.struct_passwd, must_read: Sequence[str]) -> str:
             os.setresgid(0, 0, 0)
             os.setgroups(groups)
             return f"{entry.pw_name} cannot read {os.path.realpath(closed)}"
+        for folder in handed_over:
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
         os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
     except OSError as error:
         raise LippycatError(f"cannot become {entry.pw_name}: {error.strerror}; --user root stays root") from None

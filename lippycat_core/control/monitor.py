@@ -18,6 +18,7 @@ from lippycat_core.control.reading import Limits, Reading
 from lippycat_core.hookspecs import Alert
 from lippycat_core.matching.fallback import FallbackBackend
 from lippycat_core.pipeline import Pipeline
+from lippycat_core.writing.figures import Figures
 
 if TYPE_CHECKING:
     from lippycat_core.control.server import ControlServer
@@ -41,6 +42,8 @@ class Watch(NamedTuple):
     place: Path | None = None  # where the control socket is to be; None: nowhere
     config: Callable[[], Sequence[Mapping[str, object]]] = tuple
     match: FallbackBackend | None = None
+    injected: Callable[[], Mapping[str, int]] = dict  # packets for a virtual interface, by result
+    written: Callable[[], Figures] = Figures  # what is kept on disk
 
 
 class Monitor:
@@ -70,7 +73,7 @@ class Monitor:
     def begin(self, pipeline: Pipeline) -> None:
         """Watch `pipeline`, which is about to run with our `batch` as its `on_batch`."""
         self._pipeline = pipeline
-        self._reading = Reading(pipeline, self.watch.limits, self.watch.match)
+        self._reading = Reading(pipeline, self.watch.limits, self.watch.match, self.watch.injected, self.watch.written)
         self._last = self._reading.snapshot({})
         self._thread = threading.Thread(target=self._run, name="lc-control", daemon=True)
         self._thread.start()

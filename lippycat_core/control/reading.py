@@ -7,13 +7,14 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
-from lippycat_core.interfaces.dissect import Observed
+from lippycat_core.interfaces.dissect import KeepsStreams, Observed
 from lippycat_core.matching.fallback import FallbackBackend
-from lippycat_core.pipeline import QUEUE_LIMIT, Parts, Pipeline
+from lippycat_core.pipeline import Parts, Pipeline
+from lippycat_core.writing.figures import Figures
 
 
 class Limits(NamedTuple):
@@ -24,12 +25,22 @@ class Limits(NamedTuple):
 
 
 class Reading:
-    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used."""
+    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used,
+    `injected` gives the packets for a virtual interface by result, `written` says what was written to files."""
 
-    def __init__(self, pipeline: Pipeline, limits: Limits, match: FallbackBackend | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        limits: Limits,
+        match: FallbackBackend | None = None,
+        injected: Callable[[], Mapping[str, int]] = dict,
+        written: Callable[[], Figures] = Figures,
+    ) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._match = match
+        self._injected = injected
+        self._written = written
         self.batches = BatchTimes()
         self.begun = self.last_packet = time.monotonic()
         self.bound = False  # whether the dissectors have seen a batch, and so can say what they hold
@@ -41,12 +52,23 @@ class Reading:
         return cast(int, accounting["captured"]), sum(dropped.values()), sum(undecodable.values())
 
     def tcp_fill(self) -> float:
-        """Share of the TCP buffers' memory that is in use: of the part that is fullest."""
-        return max(held / limit for held, limit in _stream_memory(self._pipeline.parts) if limit)
+        """Share of the TCP memory that is in use, of the part that is fullest: segments that wait, messages that are not whole,
+        what TLS and WebSocket hold, and SCTP."""
+        kept = self._streams_kept()
+        parts = [*_stream_memory(self._pipeline.parts), (kept["held_bytes"], kept["max_bytes"])]
+        return max(held / max(1, limit) for held, limit in parts)
 
     def queue_fill(self) -> float:
-        """Share of the queue that was full when the worker took its last batch."""
-        return self._pipeline.queued / QUEUE_LIMIT
+        """Share of the queue that is full."""
+        return self._pipeline.waiting.fill
+
+    def _streams_kept(self) -> Counter[str]:
+        """What dissectors keep of TCP streams, those together that keep some."""
+        kept: Counter[str] = Counter()
+        for dissector in self._pipeline.parts.dissectors:
+            if isinstance(dissector, KeepsStreams):
+                kept.update(dissector.tcp_figures())
+        return kept
 
     def match_failures(self) -> int:
         """Failures of match backends so far."""
@@ -55,7 +77,7 @@ class Reading:
     def snapshot(self, alerts: Mapping[str, int]) -> Snapshot:
         """All metrics; the pipeline must be between two batches. `alerts` are the active ones, by level."""
         pipeline, now = self._pipeline, time.monotonic()
-        parts = pipeline.parts
+        parts, waiting = pipeline.parts, pipeline.waiting
         accounting = pipeline.accounting()
         held = Counter({"flows": len(parts.flows), "tcp_connections": parts.tcp.connections})
         repeated: Counter[str] = Counter()
@@ -63,18 +85,32 @@ class Reading:
             if isinstance(dissector, Observed):
                 held.update(dissector.held())
                 repeated.update(dissector.repeated())
+        kept = self._streams_kept()
         failures = Counter(failure.driver for failure in self._match.failures) if self._match is not None else {}
         labelled: dict[str, Mapping[str, int]] = {
             "lippycat_packets_dropped_total": _counts(accounting["dropped"]),
             "lippycat_packets_undecodable_total": _counts(accounting["undecodable"]),
             "lippycat_evicted_total": pipeline.evicted(),
             "lippycat_repeated_total": repeated,
+            "lippycat_vif_packets_total": self._injected(),
             "lippycat_match_batches_total": self._match.batches if self._match is not None else {},
             "lippycat_match_failures_total": failures,
             "lippycat_entries": held,
+            "lippycat_stream_buffers": {
+                "open": kept["open"],
+                "idle": kept["buffers"] - kept["open"],
+                "pooled": kept["pooled"],
+            },
             "lippycat_alerts": {level: alerts.get(level, 0) for level in LEVELS},
         }
+        written = self._written()
         plain: dict[str, int | float] = {
+            "lippycat_written_packets_total": written.packets,
+            "lippycat_written_bytes_total": written.nbytes,
+            "lippycat_written_files_total": written.files,
+            "lippycat_write_failures_total": written.failures,
+            "lippycat_commands_total": written.commands,
+            "lippycat_command_failures_total": written.command_failures,
             "lippycat_packets_total": cast(int, accounting["captured"]),
             "lippycat_packets_delivered_total": cast(int, accounting["delivered"]),
             "lippycat_packets_filtered_total": cast(int, accounting["filtered"]),
@@ -82,10 +118,17 @@ class Reading:
             "lippycat_flows_limit": self._limits.flows,
             "lippycat_tcp_buffer_bytes": sum(held for held, _ in _stream_memory(parts)),
             "lippycat_tcp_buffer_limit_bytes": sum(limit for _, limit in _stream_memory(parts)),
+            "lippycat_stream_buffer_bytes": kept["held_bytes"],
+            "lippycat_stream_buffer_limit_bytes": kept["max_bytes"],
+            "lippycat_unfinished_messages": kept["unfinished"],
+            "lippycat_tcp_batch_messages": kept["batch_size"],
             "lippycat_fragment_buffer_bytes": parts.fragments.bytes_held,
             "lippycat_fragment_buffer_limit_bytes": self._limits.fragment_bytes,
-            "lippycat_queue_batches": pipeline.queued,
-            "lippycat_queue_limit_batches": QUEUE_LIMIT,
+            "lippycat_queue_batches": waiting.batches,
+            "lippycat_queue_limit_batches": waiting.limit,
+            "lippycat_queue_bytes": waiting.nbytes,
+            "lippycat_queue_limit_bytes": waiting.nbytes_limit,
+            "lippycat_batch_limit_packets": waiting.rows,
             "lippycat_last_packet_seconds": round(now - self.last_packet, 3),
             "lippycat_resident_memory_bytes": resident_bytes(),
             "lippycat_uptime_seconds": round(now - self.begun, 3),

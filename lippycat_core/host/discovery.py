@@ -26,7 +26,7 @@ WORTH_IT = 0.8
 OFF = ("pure", "off")
 """Names that choose no compiler: the kernels themselves run."""
 
-WISHES = {"buffer": "tcp.buffer_strategy"}
+WISHES = {"buffer": "tcp.buffer_strategy", "capture": "capture.driver"}
 """Settings that name a driver and are not called like its kind."""
 
 ALIASES = {"match": {"cpu-simd": "simd", "disabled": "pure"}}

@@ -24,9 +24,18 @@ LARGEST_FILE = 1 << 20
 OTHER_OPTIONS = {
     "match": "gpu-backend",
     "control.socket": "control",
+    "vif.enabled": "virtual-interface",
+    "capture.buffer_bytes": "pcap-buffer-size",
+    "capture.buffer_packets": "buffer-size",
+    "capture.snaplen": "snaplen",
+    "capture.promisc": "promisc",
+    "capture.user": "user",
+    "capture.timestamps": "timestamps",
     "tcp.max_buffers": "max-tcp-buffers",
     "tcp.memory_optimization": "memory-optimization",
     "tcp.auto_tuning": "enable-auto-tuning",
+    "tcp.stream_queue_buffer": "stream-queue-buffer",
+    "tcp.enable_backpressure": "enable-backpressure",
 }
 """Settings whose option is not called like their key."""
 

@@ -97,14 +97,35 @@ class Tcp(Section):
     max_buffers: int = _profiled("max_buffers", 1, 1 << 24, unit="streams")
     buffer_strategy: str = _profiled("buffer_strategy")
     memory_limit: int = _profiled("memory_limit", 64 * 1024, 8 << 30, unit="size")
+    stream_queue_buffer: int = _profiled("stream_queue_buffer", 1, 100_000, unit="batches")
+    stream_max_queue_time: int = _profiled("stream_max_queue_time", SECOND_NS // 10, 3600 * SECOND_NS, unit="duration")
     buffer_max_age: int = _profiled("buffer_max_age", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     cleanup_interval: int = _profiled("cleanup_interval", SECOND_NS, 3600 * SECOND_NS, unit="duration")
     memory_optimization: bool = _profiled("memory_optimization")
     auto_tuning: bool = _profiled("auto_tuning")
+    enable_backpressure: bool = _profiled("enable_backpressure")
     stream_timeout: int = _profiled("stream_timeout", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     assembler_max_pages: int = _profiled("assembler_max_pages", 1, 1 << 20, unit="pages of 4KiB")
     buffer_pool_size: int = _profiled("buffer_pool_size", 0, 1 << 24, unit="buffers")
     latency_optimization: bool = _profiled("latency_optimization")
+    io_threads: int = _profiled("io_threads", 1, 256, unit="threads")
+    compression_level: int = _profiled("compression_level", 0, 19)
+
+
+class Write(Section):
+    """Files that packets are written to."""
+
+    rotate_size: int = setting(0, 0, 1 << 44, unit="size")
+    rotate_time: int = setting(0, 0, 366 * 86_400 * SECOND_NS, unit="duration")
+    rotate_count: int = setting(0, 0, 1_000_000_000, unit="packets")
+    rotate_keep: int = setting(0, 0, 1_000_000, unit="files")
+    rotate_total: int = setting(0, 0, 1 << 50, unit="size")
+    encrypt_key_file: str = setting("")
+    pcap_command: str = setting("")
+    command_concurrency: int = setting(4, 1, 256, unit="commands")
+    command_timeout: int = setting(30 * SECOND_NS, SECOND_NS // 10, 86_400 * SECOND_NS, unit="duration")
+    open_files: int = setting(256, 8, 65_536, unit="files")
+    buffer_bytes: int = setting(64 << 20, 1 << 20, 8 << 30, unit="size")
 
 
 class Gpu(Section):
@@ -118,12 +139,28 @@ class Gpu(Section):
 class Capture(Section):
     """How packets are captured live."""
 
+    driver: str = setting("auto")
     buffer_bytes: int = setting(32 << 20, 1 << 20, 2 << 30, unit="size")
     buffer_packets: int = setting(0, 0, 1_000_000)
     snaplen: int = setting(262_144, 64, 262_144)
     promisc: bool = setting(False)
     immediate: bool = setting(False)
+    threads: int = setting(1, 1, 16, unit="threads")
+    own_traffic: bool = setting(False)
+    timestamps: str = setting("kernel")
     user: str = setting("")
+
+
+class Vif(Section):
+    """The virtual interface that packets are injected into."""
+
+    enabled: bool = setting(False)
+    name: str = setting("lc0")
+    netns: str = setting("")
+    type: str = setting("tap")
+    replay_timing: bool = setting(False)
+    speed: float = setting(1.0, 0, 1_000_000)
+    startup_delay: int = setting(3 * SECOND_NS, 0, 3600 * SECOND_NS, unit="duration")
 
 
 class Control(Section):
@@ -155,8 +192,10 @@ class Core(Section):
     batch: Batch = Batch()
     limits: Limits = Limits()
     tcp: Tcp = Tcp()
+    write: Write = Write()
     gpu: Gpu = Gpu()
     capture: Capture = Capture()
+    vif: Vif = Vif()
     control: Control = Control()
     metrics: Metrics = Metrics()
     tls: Tls = Tls()
@@ -265,7 +304,7 @@ def load_settings(
             raise SettingError(f"{_unknown(key, known)} ({written.origin})")
     mode = raw.get(profiles.MODE)
     name = profiles.profile(mode)
-    raw = {**profiles.layer(name), **raw}
+    raw = {**profiles.layer(name, declared), **raw}
     if mode is not None:
         raw[profiles.MODE] = Raw(name, mode.origin)
     try:

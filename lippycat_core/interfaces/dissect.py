@@ -125,6 +125,16 @@ class Observed(Protocol):
 
 
 @runtime_checkable
+class KeepsStreams(Protocol):
+    """A dissector that keeps bytes of TCP streams until a message is whole, and says how much; asked like `Observed`."""
+
+    def tcp_figures(self) -> Mapping[str, int]:
+        """How things stand: `buffers` in use, of them `open` ones with bytes, `pooled` ones for reuse, `held_bytes` of
+        `max_bytes`, `unfinished` messages, `batch_size` messages looked at together."""
+        ...
+
+
+@runtime_checkable
 class BulkDissector(Protocol):
     """The fast shape. All its methods are called in the order of the input, never for one packet alone."""
 

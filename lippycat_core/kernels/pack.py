@@ -10,7 +10,8 @@ from lippycat_core.kernels.walk import ENHANCED_PACKET_BLOCK
 P_POS = 0  # bytes of `out` that are used
 P_STOP = 1  # why it ended
 P_LINK = 2  # link type that it stopped at
-P_WIDTH = 3
+P_PACKETS = 3  # written so far
+P_WIDTH = 4
 
 DONE = 0
 FULL = 1  # `out` has no room for the next record
@@ -61,6 +62,7 @@ def pack_pcap(slab: U8, frame: Frame, status: I32, links: I32, known: int, out: 
         put_le32(out, pos + 12, int(frame.wirelen[row]))
         copy_bytes(out, pos + PCAP_HEADER, slab, int(frame.off[row]), caplen)
         pos += PCAP_HEADER + caplen
+        state[P_PACKETS] += 1
         row += 1
     state[P_POS] = pos
     state[P_STOP] = stop
@@ -99,6 +101,7 @@ def pack_pcapng(slab: U8, frame: Frame, status: I32, links: I32, known: int, out
             out[pos + EPB_HEADER + i] = 0
         put_le32(out, pos + total - EPB_TRAILER, total)
         pos += total
+        state[P_PACKETS] += 1
         row += 1
     state[P_POS] = pos
     state[P_STOP] = stop

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lippycat_core.batch import DEFAULT_ROWS, Batch
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import open_source
 from lippycat_core.events import Event
 from lippycat_core.filters import CaptureFilter
@@ -69,11 +70,12 @@ def run(
     batch_packets: int = DEFAULT_ROWS,
     bpf: str | None = None,
     sinks: Sequence[Sink] = (),
+    queue: QueueRules | None = None,
     layers: Sequence[StreamLayer] = (),
 ) -> Run:
     """Run `dissectors`, and `layers` in front of them, over a source or capture files and give what was written.
 
-    Deterministic but for `VARYING`.
+    Deterministic but for `VARYING`, and for what `queue` drops with two threads.
     """
     kernels = Interpreted() if kernels is None else kernels
     if isinstance(source, (str, Path)):
@@ -100,7 +102,8 @@ def run(
         sctp=SctpAssociations(bulk),
         capture_filter=CaptureFilter(bpf) if bpf else None,
     )
-    outcome = Pipeline(parts, Pace(threads=threads, batch_packets=batch_packets), Speed(kernels)).run()
+    pace = Pace(threads=threads, batch_packets=batch_packets, queue=queue or QueueRules())
+    outcome = Pipeline(parts, pace, Speed(kernels)).run()
     if problems:
         raise problems[0]
     for field in VARYING:

@@ -18,6 +18,7 @@ from lippycat_core.kernelset import Interpreted
 from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.testing.runs import Collector
+from lippycat_core.writing.figures import Figures
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "two-calls.pcap"
@@ -90,3 +91,16 @@ def test_the_numbers_are_those_of_the_summary(threads: int) -> None:
 
 def test_the_process_knows_its_memory() -> None:
     assert 5 << 20 < resident_bytes() < 8 << 30
+
+
+def test_what_was_written_is_asked_for_each_time() -> None:
+    kernels = Interpreted()
+    flows = FlowTable(kernels)
+    parts = Parts(open_source([str(EXAMPLE)], kernels), [], [], flows, FragmentTable(), TcpReassembly(flows, []))
+    written = [Figures(), Figures(7, 700, 2, 1, 4, 3)]
+    reading = Reading(Pipeline(parts, Pace(), Speed(kernels)), Limits(2, 2), written=lambda: written.pop(0))
+    names = ("written_packets", "written_bytes", "written_files", "write_failures", "commands", "command_failures")
+    for wanted in ((0,) * 6, (7, 700, 2, 1, 4, 3)):
+        numbers = reading.snapshot({}).as_json()
+        assert tuple(numbers[f"lippycat_{name}_total"] for name in names) == wanted
+    parts.source.close()

@@ -31,7 +31,7 @@ class Boundaries:
         """Append six ints (`SP_` fields) for each message of a run; one without a Content-Length has all that is left."""
         sides = run.connection.state
         if sides[run.side] is None:
-            sides[run.side] = Direction()
+            sides[run.side] = Direction(run.flow)
         at, end = run.off, run.off + run.length
         while at < end:
             self._frame(batch.views.slab, at, end, self._view)

@@ -13,17 +13,33 @@ from lippycat_core.cli.options import (
     Run,
     Tcp,
     Tls,
+    Vif,
+    Write,
+    Writers,
     input_options,
     match_options,
     output_options,
     run_options,
     tcp_options,
     tls_options,
+    vif_options,
     with_options,
+    write_options,
+    writer_options,
 )
 
 
-@with_options(source=input_options, run=run_options, output=output_options, match=match_options, tcp=tcp_options, tls=tls_options)
+@with_options(
+    source=input_options,
+    run=run_options,
+    output=output_options,
+    match=match_options,
+    tcp=tcp_options,
+    tls=tls_options,
+    write=write_options,
+    writers=writer_options,
+    vif=vif_options,
+)
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
     sip_user: Annotated[
@@ -65,13 +81,22 @@ def voip(
     call: Annotated[
         str | None, typer.Option("--call", metavar="CALL_ID", help="Only this call; on a terminal with its ladder.")
     ] = None,
-    write_file: Annotated[
+    per_call_pcap: Annotated[
+        bool | None,
+        typer.Option("--per-call-pcap/--no-per-call-pcap", help="A capture file for each call, with its SIP, RTP and RTCP."),
+    ] = None,
+    per_call_pcap_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The folder they go to, made where it is not there; pcaps by default.")
+    ] = None,
+    per_call_pcap_pattern: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="What they are called: {timestamp} {date} {time} {call_id} {from} {to} {method}."),
+    ] = None,
+    voip_command: Annotated[
         str | None,
         typer.Option(
-            "-w",
-            "--write-file",
-            metavar="FILE",
-            help="Write the packets of these calls to a capture file (.pcap or .pcapng), from their first on.",
+            metavar="COMMAND",
+            help="Run this for each finished call, without a shell: %callid% %caller% %called% %calldate% %pcap% %dirname%.",
         ),
     ] = None,
     rtp_heuristic: Annotated[
@@ -85,6 +110,9 @@ def voip(
     match: Match,
     tcp: Tcp,
     tls: Tls,
+    write: Write,
+    writers: Writers,
+    vif: Vif,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
     from lippycat_voip.session import analyse
@@ -96,6 +124,9 @@ def voip(
         match,
         tcp,
         tls,
+        write,
+        writers,
+        vif,
         filters={
             "sip_user": sip_user,
             "sip_user_file": sip_user_file,
@@ -109,6 +140,11 @@ def voip(
         },
         messages=messages,
         call_id=call,
-        write_file=write_file,
+        per_call={
+            "per_call_pcap": per_call_pcap,
+            "per_call_pcap_dir": per_call_pcap_dir,
+            "per_call_pcap_pattern": per_call_pcap_pattern,
+            "voip_command": voip_command,
+        },
         rtp_heuristic=rtp_heuristic,
     )

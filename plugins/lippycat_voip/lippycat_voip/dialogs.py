@@ -46,6 +46,7 @@ from lippycat_voip.columns import (
     UPDATE,
     Row,
 )
+from lippycat_voip.filing import Filing
 from lippycat_voip.heads import ADDED_ON_THE_WAY, complete_head, read_head, read_reason, read_server, span, span_text
 from lippycat_voip.info_digits import read_digits
 from lippycat_voip.losses import LossLog
@@ -78,6 +79,7 @@ class DialogOptions:
     max_calls: int = 100_000
     buffer: CallBuffer | None = None  # where what is not decided yet waits, None where nothing that could wait is written
     losses: LossLog = field(default_factory=LossLog)
+    filing: Filing | None = None  # where calls have files of their own
 
 
 class DialogTable:
@@ -105,6 +107,7 @@ class DialogTable:
         buffer = options.buffer
         self._buffer = buffer if self._filtering or (buffer is not None and buffer.packets is not None) else None
         self._writer.buffer = self._buffer if self._filtering else None
+        self._writer.filing = options.filing
         self._dialogs = self._writer.dialogs
         self._serial = 0
         self._now_ns = 0

@@ -17,9 +17,10 @@ from lippycat_core.batch import Batch
 from lippycat_core.columns import DECODED, FRAGMENT, I32
 from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.kernelset import KernelSet
-from lippycat_voip.callbuffer import LOOSE, NOBODY, PASSED_OVER, PATIENCE_NS, STREAM, TAKEN, CallBuffer, Owner
+from lippycat_voip.callbuffer import DIALOG, LOOSE, NOBODY, PASSED_OVER, PATIENCE_NS, STREAM, TAKEN, CallBuffer, Owner
 from lippycat_voip.calls import Dialog
 from lippycat_voip.columns import K_STUN, K_ZRTP
+from lippycat_voip.filing import Filing
 from lippycat_voip.framer import Direction
 from lippycat_voip.heldpackets import HeldPackets
 from lippycat_voip.kernels.hold import UNDECIDED, UNWANTED, WANTED, spread
@@ -35,7 +36,7 @@ SHORTEST = 32
 class Follower:
     """Follows the packets of one run."""
 
-    def __init__(self, buffer: CallBuffer, streams: StreamTable, media: Media) -> None:
+    def __init__(self, buffer: CallBuffer, streams: StreamTable, media: Media, filing: Filing | None = None) -> None:
         self.held = HeldPackets(buffer)
         self._buffer = buffer
         self._streams = streams
@@ -48,6 +49,9 @@ class Follower:
         self._open = False
         self._exact = False
         self._limit = 0
+        self._filing = filing  # where calls have files of their own
+        if filing is not None:
+            filing.join(buffer, streams)
 
     def ask(self, *, filtering: bool, listing: bool) -> None:
         """What is wanted: calls that a filter chooses, or else all signalling and announced media, and with `listing` what the
@@ -61,6 +65,8 @@ class Follower:
         self._spread = kernels[spread]
         self._slots_view = kernels.view(self._slots)
         self.held.bind(kernels)
+        if self._filing is not None:
+            self._filing.bind(kernels)
 
     # -- segments ----------------------------------------------------------------------------------------------------
 
@@ -68,6 +74,8 @@ class Follower:
         """The segment's rows are next; the stream table has loaded its cells. Kinds count from `base`."""
         batch, begin, end = segment.batch, segment.begin, segment.end
         self.held.load(batch, begin, end)
+        if self._filing is not None:
+            self._filing.load(batch, begin, end)
         self._batch = batch
         self._first = batch.first_record
         self._begin, self._end = begin, end
@@ -101,6 +109,8 @@ class Follower:
         """All packets of the segment were counted."""
         self._follow(END)
         self._open = False
+        if self._filing is not None:
+            self._filing.finish_segment()
 
     def finish(self, now_ns: int) -> None:
         """The input has ended, and so has all waiting."""
@@ -170,6 +180,8 @@ class Follower:
     def datagram(self, row: int, dialog: Dialog | None) -> None:
         """The message of this row was taken by a dialog, or belongs to none."""
         self.held.owners[row] = self._standing(dialog).id
+        if self._filing is not None:
+            self._filing.datagram(row, dialog)
 
     def run(self, run: Run, direction: Direction, messages: int) -> list[Sequence[Owner]]:
         """A run completed so many messages: the packets behind each, as owners for `streamed`."""
@@ -199,6 +211,8 @@ class Follower:
         standing = self._standing(dialog)
         for piece in carriers:
             piece.uses -= 1
+            if self._filing is not None:
+                self._filing.carried(piece.key, dialog)
             self._buffer.tie(piece, standing)
             if not piece.uses:
                 self._buffer.seal(piece)
@@ -211,6 +225,8 @@ class Follower:
             now_ns = int(self._batch.route.now_ns[row])
             piece = self._loose[record] = self._buffer.new(LOOSE, record, record, now_ns)
             self.held.owners[row] = piece.id
+            if self._filing is not None:
+                self._filing.piece(piece)
         return piece
 
     # -- media -------------------------------------------------------------------------------------------------------
@@ -227,15 +243,22 @@ class Follower:
             self._slots = np.concatenate((self._slots, np.zeros(slot + 1, np.int32)))
             self._slots_view = self._kernels.view(self._slots)
         self._slots[slot] = 0
+        if self._filing is not None:
+            self._filing.new_stream(slot)
 
     def stream_begun(self, slot: int) -> None:
         """The media table has tied the stream to who announced it, if anybody has."""
         if not self._slots[slot]:
             owner = self._buffer.new(STREAM, slot, self._streams.next_record(), self._streams.clock_ns())
             self._slots[slot] = owner.id
+        if self._filing is not None:
+            tie = self._media.tie(slot)
+            self._filing.stream_begun(slot, owned=tie is not None and bool(tie.owners))
 
     def owned(self, slot: int, sessions: Sequence[Session]) -> None:
         """These sessions announce the stream."""
+        if self._filing is not None:
+            self._filing.owned(slot, sessions)
         buffer, owner = self._buffer, self._buffer.owner(int(self._slots[slot]))
         standings = self._dialogs_of(sessions)
         if owner.verdict == WANTED:
@@ -271,6 +294,8 @@ class Follower:
 
     def forgotten(self, slot: int) -> None:
         """The stream is gone; its slot may get another."""
+        if self._filing is not None:
+            self._filing.forgotten(slot)
         if slot < len(self._slots) and self._slots[slot]:
             self._follow(self._here())
             self._slots[slot] = 0
@@ -279,6 +304,8 @@ class Follower:
         """The RTCP datagram at hand."""
         record, slot = self._streams.report()
         sessions = self._media.sessions_of_rtcp(src, dst)
+        if self._filing is not None:
+            self._filing.of_sessions(record - self._first, sessions, slot)
         if not self._filtering:
             owner = TAKEN.id
         elif sessions:
@@ -294,6 +321,8 @@ class Follower:
             sessions = self._media.sessions_of_rtcp(*row_ends(self._batch, row))
             if sessions:
                 self.held.owners[row] = self._any_of(sessions, self._first + row).id
+                if self._filing is not None:
+                    self._filing.of_sessions(row, sessions)
 
     def _any_of(self, sessions: Sequence[Session], record: int) -> Owner:
         """The owner of a packet that belongs to all of these sessions."""
@@ -318,6 +347,8 @@ class Follower:
 
     def wanted(self, dialog: Dialog) -> None:
         """See `callbuffer.Packets`: its streams are wanted too, also those that were passed over with it."""
+        if self._filing is not None:
+            self._filing.wanted(dialog)
         session = dialog.call.session if dialog.call is not None else None
         for tie in tuple(session.ties) if session is not None else ():
             self.owned(tie.slot, tie.owners)
@@ -326,6 +357,8 @@ class Follower:
         """See `callbuffer.Packets`."""
         if owner.verdict == UNWANTED:
             self.held.forsake(owner.id)
+            if owner.kind == DIALOG and self._filing is not None:
+                self._filing.passed_over(owner.key)
         if owner.kind == LOOSE:
             self._loose.pop(owner.key, None)
         elif owner.kind == STREAM and int(self._slots[owner.key]) == owner.id:

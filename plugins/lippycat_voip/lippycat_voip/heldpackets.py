@@ -12,11 +12,13 @@ from typing import ClassVar
 import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, Batch
+from lippycat_core.builtin.tee import Tee
 from lippycat_core.columns import I32, I64, U8, Frame
 from lippycat_core.events import Event
 from lippycat_core.interfaces.sink import PacketWriter
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_voip.callbuffer import CallBuffer
+from lippycat_voip.filing import Filing
 from lippycat_voip.kernels import hold
 
 CHUNK_BYTES, CHUNK_ROWS = DEFAULT_BYTES, DEFAULT_ROWS
@@ -201,20 +203,23 @@ class HeldPackets:
 
 
 class CallPackets:
-    """The sink that writes packets of calls, those in `held`, with `writer`."""
+    """The sink that writes packets of calls, those in `held`, with `writer`, and those of each call to its file."""
 
-    def __init__(self, held: HeldPackets, writer: PacketWriter) -> None:
+    def __init__(self, held: HeldPackets, writer: PacketWriter | None, filing: Filing | None = None) -> None:
         self._held = held
-        self._writer = writer
+        self._writer: PacketWriter = Tee([]) if writer is None else writer
+        self._filing = filing
 
     @property
     def kernels(self) -> Sequence[Kernel]:
         """What a kernel set will be asked for."""
-        return (*self._held.kernels, *self._writer.kernels)
+        return (*self._held.kernels, *self._writer.kernels, *(self._filing.kernels if self._filing is not None else ()))
 
     def packets(self, batch: Batch) -> None:
         """See Sink."""
         self._held.write(self._writer, batch)
+        if self._filing is not None:
+            self._filing.settle(batch.clock_ns)
 
     def emit(self, events: Sequence[Event]) -> None:
         """See Sink; a capture file holds no events."""
@@ -224,4 +229,8 @@ class CallPackets:
         try:
             self._held.write(self._writer, None)
         finally:
-            self._writer.close()
+            try:
+                self._writer.close()
+            finally:
+                if self._filing is not None:
+                    self._filing.close()

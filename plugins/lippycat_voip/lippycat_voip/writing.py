@@ -13,6 +13,7 @@ from itertools import islice
 from lippycat_core.events import Event
 from lippycat_voip.callbuffer import CallBuffer
 from lippycat_voip.calls import NEVER, Dialog
+from lippycat_voip.filing import Filing
 from lippycat_voip.losses import LossLog
 from lippycat_voip.media import Media
 from lippycat_voip.offers import Tie
@@ -50,6 +51,7 @@ class Writer:
         self._remembered: dict[bytes, None] = {}
         self._oldest: deque[Dialog] = deque()
         self.buffer: CallBuffer | None = None  # what undecided calls wait in
+        self.filing: Filing | None = None  # where calls have files of their own
 
     # -- what is due -------------------------------------------------------------------------------------------------
 
@@ -151,6 +153,7 @@ class Writer:
         call = dialog.call
         session = call.session if call is not None else None
         ids: list[int] = []
+        heard: list[dict[str, object]] = []
         one_way: bool | None = None
         if session is not None:
             streams = self._media.streams
@@ -158,6 +161,7 @@ class Writer:
             ids = sorted({*(streams.record_id(tie.slot) for tie in ties), *(number for number, _ in session.written)})
             one_way = self._one_way(dialog, ties)
             fields = [(tie, stream_record(self._media, tie, self._losses)) for tie in ties if self._complete(tie, dialog)]
+            heard = [record for _, record in fields]
             for tie, record in fields:
                 self._write_stream(tie, record)
             for tie in tuple(session.ties):
@@ -167,6 +171,8 @@ class Writer:
             if call is not None and not session.ties:
                 call.session = None  # dialog, call, session and its ends name each other
                 session.ends.clear()
+        if self.filing is not None and (not dialog.wanted or call is None):
+            self.filing.over(dialog, None)
         if not dialog.wanted:
             return
         if self._filtering:
@@ -174,7 +180,10 @@ class Writer:
         if call is not None:
             state = call_state(call, now_ns)
             self.call_states[state] = self.call_states.get(state, 0) + 1
-            self._emit("call", dialog.last_ns, dialog.record, call_fields(dialog, call, state, one_way, ids))
+            described = call_fields(dialog, call, state, one_way, ids)
+            self._emit("call", dialog.last_ns, dialog.record, described)
+            if self.filing is not None:
+                self.filing.over(dialog, described, heard)
         else:
             self.dialogs_written += 1
             self._emit("dialog", dialog.last_ns, dialog.record, dialog_fields(dialog, now_ns))

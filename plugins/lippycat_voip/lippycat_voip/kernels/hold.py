@@ -48,6 +48,15 @@ def spread(cells: I64, at: int, end: int, slots: I32, owners: I32, first_record:
     return at
 
 
+def tag_media(cells: I64, at: int, end: int, slots: I32, tags: I32, first_record: int) -> None:
+    """Give the rows of counted RTP cells from `at` up to `end` the tag of their stream (`slots`)."""
+    while at < end:
+        c = at * C_WIDTH
+        if cells[c + C_KIND] == CELL_RTP:
+            tags[cells[c + C_RECORD] - first_record] = slots[cells[c + C_SLOT] >> 1]
+        at += 1
+
+
 def admit(
     frame: Frame,
     route: Route,
