@@ -85,7 +85,7 @@ METRICS = (
     _counter("command_failures", "commands", "Failed, took too long, or were not run for want of room."),
     _gauge("entries", "entries", "In the tables now.", "table", HELD),
     _gauge("flows_limit", "entries", "Directions of conversations that the flow table may hold."),
-    _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one."),
+    _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one, and by TLS, WebSocket and SCTP."),
     _gauge("tcp_buffer_limit_bytes", "bytes", "The most that they may be."),
     _gauge("stream_buffers", "buffers", "Of TCP streams: with bytes of a message, without, for reuse.", "state", STREAM_BUFFERS),
     _gauge("stream_buffer_bytes", "bytes", "Held of messages over TCP that are not whole."),
