@@ -15,7 +15,7 @@ nox.options.sessions = ["lint", "types", "docs", "core_only", "tests", "bounds",
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ("-c", str(ROOT / "constraints.txt"))
-PLUGINS = ("plugins/lippycat_simd", "plugins/lippycat_voip")
+PLUGINS = ("plugins/lippycat_simd", "plugins/lippycat_tls", "plugins/lippycat_voip")
 GPU_PLUGINS = ("plugins/lippycat_opencl", "plugins/lippycat_cuda")
 """Here without what they drive, 350 MB of it: but for the session `gpu` their tests say what they skip."""
 EXAMPLES = ("examples/lippycat_syslog", "examples/lippycat_scapy_example")

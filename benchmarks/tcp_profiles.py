@@ -1,10 +1,12 @@
 """Measure the TCP profiles on one load: SIP over TCP, each message in three segments, many streams interleaved.
 
-    python benchmarks/tcp_profiles.py [--streams 500] [--messages 100] [--runs 3] [--json]
+    python benchmarks/tcp_profiles.py [--streams 500] [--messages 100] [--runs 3] [--live 1000] [--pause 0.005] [--json]
 
 Writes the capture to a temporary folder, runs `lc sniff voip` over it once to warm up and then so many times a profile, and
-prints of the run that took least its processor time, that time a segment (start-up
-included), and the most memory of any. The same arguments give the same bytes.
+prints of the run that took least its processor time a segment (start-up included), and the most memory of any. The same
+arguments give the same bytes. Then, as root on Linux, it sends messages of the same kind over a cable between two interfaces
+to a live `lc sniff voip --messages`, and says how long after a message was sent its record arrived. What it prints is the
+table of docs/performance.md.
 """
 
 from __future__ import annotations
@@ -12,12 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from lippycat_core.testing.wire import FAR, NEAR, why_not, wire
 
 PROFILES = ("minimal", "balanced", "high_performance", "low_latency")
 EPOCH_NS = 1_750_000_000_000_000_000
@@ -87,14 +94,66 @@ def measure(path: Path, profile: str) -> tuple[float, float, dict[str, object]]:
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(last)
 
 
+_SENDER = """
+import socket, sys, time
+sys.path.insert(0, sys.argv[1])
+from tcp_profiles import PIECES, message, segment
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+out.bind((sys.argv[2], 0))
+out.send(segment(0, 0, b"", 2))
+seq = 1
+due = time.monotonic()
+for number in range(int(sys.argv[3])):
+    due += float(sys.argv[4])
+    time.sleep(max(0, due - time.monotonic()))
+    text = message(0, number).replace(b"Call-ID: 0.", b"Call-ID: %d." % time.monotonic_ns(), 1)
+    size = -(-len(text) // PIECES)
+    for at in range(0, len(text), size):
+        part = text[at : at + size]
+        out.send(segment(0, seq, part, 0x18))
+        seq += len(part)
+"""
+"""Sends messages whose Call-ID says when, three segments each."""
+
+
+def latencies(profile: str, messages: int, pause_s: float) -> list[float]:
+    """Milliseconds from the sending of a message to its record's arrival in the reader, sorted."""
+    found: list[float] = []
+    with wire() as cable:
+        options = ("-i", FAR, "-M", profile, "--messages", "--format", "json", "-q")
+        capture = cable.start(sys.executable, "-m", "lippycat_core", "sniff", "voip", *options)
+        try:
+            cable.wait_until_captured(timeout_s=120)
+            time.sleep(1)
+            here = str(Path(__file__).parent)
+            sender = subprocess.Popen(cable.command(sys.executable, "-c", _SENDER, here, NEAR, str(messages), str(pause_s)))
+            assert capture.stdout is not None
+            while len(found) < messages:
+                line = capture.stdout.readline()
+                now_ns = time.monotonic_ns()
+                record = json.loads(line)
+                if record["record"] == "message":
+                    found.append((now_ns - int(record["call_id"].split(".")[0])) / 1e6)
+            sender.wait()
+        finally:
+            capture.send_signal(signal.SIGINT)
+            capture.communicate()
+    return sorted(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--messages", type=int, default=100, help="of each stream")
     parser.add_argument("--runs", type=int, default=3, help="of each profile")
+    parser.add_argument("--live", type=int, default=1000, help="messages sent live to each profile, 0 for none")
+    parser.add_argument("--pause", type=float, default=0.005, help="seconds between two of these")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    rows = []
+    if arguments.live and (reason := why_not()):
+        print(f"no latencies: {reason}", file=sys.stderr)
+        arguments.live = 0
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "load.pcap"
         count = write(path, arguments.streams, arguments.messages)
@@ -103,29 +162,36 @@ def main() -> None:
         for _ in range(arguments.runs):
             for profile in PROFILES:
                 runs[profile].append(measure(path, profile))
-        for profile, done in runs.items():
-            seconds, _, summary = min(done, key=lambda run: run[0])
-            sip = summary["sip"]
-            assert isinstance(sip, dict)
-            rows.append(
-                {
-                    "profile": profile,
-                    "cpu_s": round(seconds, 2),
-                    "segment_us": round(seconds / count * 1e6, 1),
-                    "segments_per_s": round(count / seconds),
-                    "rss_mb": round(max(rss for _, rss, _ in done)),
-                    "messages": sip["messages"],
-                    "evicted": summary["evicted"],
-                    "backend": summary["backend"],
-                }
-            )
+    for profile, done in runs.items():
+        seconds, _, summary = min(done, key=lambda run: run[0])
+        sip = summary["sip"]
+        assert isinstance(sip, dict)
+        row: dict[str, Any] = {
+            "profile": profile,
+            "segments_per_s": round(count / seconds),
+            "segment_us": round(seconds / count * 1e6, 1),
+            "rss_mb": round(max(rss for _, rss, _ in done)),
+            "messages": sip["messages"],
+            "evicted": summary["evicted"],
+            "backend": summary["backend"],
+        }
+        if arguments.live:
+            took = latencies(profile, arguments.live, arguments.pause)
+            row |= {"p50_ms": round(took[len(took) // 2], 1), "p99_ms": round(took[len(took) * 99 // 100], 1)}
+        rows.append(row)
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{count} segments, {arguments.streams} streams")
-    print(*rows[0], sep="\t")
+    print(
+        f"{count} segments, {arguments.streams} streams; {arguments.live} messages live, one each {arguments.pause * 1000:g} ms\n"
+    )
+    print("| profile | segments a second | a segment | memory | messages | given up | latency p50 | p99 |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for row in rows:
-        print(*row.values(), sep="\t")
+        given_up = ", ".join(f"{name} {number}" for name, number in row["evicted"].items()) or "nothing"
+        latency = [f"{row[name]} ms" if name in row else "not measured" for name in ("p50_ms", "p99_ms")]
+        cells = (f"{row['segments_per_s']:,}", f"{row['segment_us']} us", f"{row['rss_mb']} MB", f"{row['messages']:,}")
+        print("| " + " | ".join((row["profile"], *cells, given_up, *latency)) + " |")
 
 
 if __name__ == "__main__":

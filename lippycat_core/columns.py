@@ -56,7 +56,7 @@ class Transport(NamedTuple):
     pay_off: I32  # first payload byte in the slab
     pay_len: I32  # payload bytes that were captured
     pay_wire: I32  # payload bytes by the UDP or IP length, whatever the snap length
-    seq: U32  # TCP sequence number
+    seq: U32  # TCP sequence number, SCTP verification tag
     ack: U32  # TCP acknowledgement number
     tcp_flags: I32  # FIN 1, SYN 2, RST 4, PSH 8, ACK 16
 
@@ -72,7 +72,7 @@ class Route(NamedTuple):
 
 # Status of a row. Below LINK_TYPE the packet is delivered (or, FILTERED, was not asked for); from there on it is undecodable.
 FRESH = 0  # read, not yet decoded
-DECODED = 1  # UDP or TCP payload found
+DECODED = 1  # UDP, TCP or SCTP payload found
 OTHER = 2  # a packet of another protocol (ARP, ICMP, ...): delivered, nothing more to decode
 FRAGMENT = 3  # an IP fragment; its datagram goes on in the row that completes it
 FILTERED = 4  # the capture filter said no
@@ -94,4 +94,4 @@ UNDECODABLE_REASONS: dict[int, str] = {
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 # IP protocol numbers that the core itself looks at (IANA)
-TCP, UDP = 6, 17
+TCP, UDP, SCTP = 6, 17, 132

@@ -21,7 +21,7 @@ class Connection:
     claim: object = None
     state: list[Any] = field(default_factory=lambda: [None, None])
     ends: list[tuple[Endpoint, Endpoint]] = field(default_factory=lambda: [(NOWHERE, NOWHERE), (NOWHERE, NOWHERE)])
-    last_ns: int = 0
+    transport: str = "tcp"  # what carries the bytes: of a stream inside another its layer's word
     streams: list[Stream | None] = field(default_factory=lambda: [None, None])
 
 

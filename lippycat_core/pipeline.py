@@ -1,12 +1,11 @@
 """The one loop: batches from a source through the stages to the sinks. It gets its parts and knows no host and no plugin.
 
 A reader fills a batch, filters and decodes it (its state is the input's alone); the worker does everything that
-remembers. With two threads the reader runs ahead by a few batches, and the results are the same.
+remembers. With two threads the reader runs ahead by a few batches (`batchqueue`), and the results of a file are the same.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, LARGEST_RECORD, Batch
+from lippycat_core.batchqueue import BatchQueue, QueueRules, QueueState
 from lippycat_core.columns import FILTERED, OTHER, UNDECODABLE_REASONS
 from lippycat_core.errors import PluginError
 from lippycat_core.events import Event
@@ -29,15 +29,12 @@ from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernels.account import STATUSES, T_BYTES, T_FIRST, T_LAST, T_WIDTH, keep, tally
 from lippycat_core.kernels.decode import decode
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.layers import Layers
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.routing import Router
+from lippycat_core.runs import RunTable
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.timetext import rfc3339
-
-AHEAD = 3
-"""Batches in flight with two threads: one being filled, one being worked on, one between."""
-
-QUEUE_LIMIT = AHEAD - 1
-"""Batches that can wait for the worker, with two threads."""
 
 FILL_TIMEOUT_MS = 200
 
@@ -82,18 +79,22 @@ class Parts:
     tcp: TcpReassembly
     capture_filter: CaptureFilter | None = None
     hooks: Hooks | None = None
+    layers: Layers | None = None
+    sctp: SctpAssociations | None = None
 
 
 @dataclass(slots=True)
 class Pace:
     """How a run goes: threads (1 or 2), batch size, when to stop; `packet_limit` counts packets that the filter kept. With
-    `at_once` events that a dissector hands over go to the sinks then, instead of with their batch."""
+    `at_once` events that a dissector hands over go to the sinks then, instead of with their batch. `queue` is what holds for
+    batches between two threads."""
 
     threads: int = 1
     batch_bytes: int = DEFAULT_BYTES
     batch_packets: int = DEFAULT_ROWS
     packet_limit: int | None = None
     at_once: bool = False
+    queue: QueueRules = field(default_factory=QueueRules)
     stop: Callable[[], bool] = field(default=lambda: False)
     on_progress: Callable[[Progress, int], None] | None = None
     on_batch: Callable[[int, float], None] | None = None  # rows and seconds of a batch that was worked on, `busy` held
@@ -109,26 +110,19 @@ class Speed:
     on_failure: Callable[[str], None] | None = None
 
 
-class _Failure:
-    """An exception on its way from the reader's thread to the worker's."""
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
 class Pipeline:
     """One run over one source; `run` may be called once. Another thread that holds `busy` sees the state between two batches."""
 
     def __init__(self, parts: Parts, pace: Pace, speed: Speed) -> None:
         self.busy = threading.Lock()
-        self.queued = 0  # batches that were read and waited when the last one was taken, of QUEUE_LIMIT
         self._dropped: Mapping[str, int] = {}  # as the source said last, in the thread that reads it
         self._parts = parts
         self._pace = pace
         self._speed = speed
         self._router = Router(parts.dissectors)
         self._totals = np.zeros(T_WIDTH, np.int64)
-        self._captured = 0
+        self._queue: BatchQueue | None = None
+        self._numbered = 0  # records that the worker was given
         self._kept = 0
         self._stopped = False
         self._reader_kernels = speed.kernels
@@ -169,7 +163,7 @@ class Pipeline:
         if self._pace.packet_limit is not None and self._kept >= self._pace.packet_limit:
             return False
         self._change_over()
-        batch.clear(self._captured + 1)
+        batch.clear(1)
         if batch.kernels is not self._reader_kernels:
             batch.bind(self._reader_kernels)
         filled = self._parts.source.fill(batch, FILL_TIMEOUT_MS)
@@ -184,7 +178,6 @@ class Pipeline:
         fragments, segments = self._decode(views.slab, views.frame, views.net, views.transport, views.route, 0, batch.rows)
         batch.may_have_fragments = fragments > 0
         batch.may_have_tcp = segments + fragments > 0
-        self._captured += batch.rows
         return True
 
     def _cut(self, batch: Batch, room: int) -> None:
@@ -194,46 +187,46 @@ class Pipeline:
             batch.rows = end
             self._kept += room
         else:
-            self._kept += int(np.count_nonzero(batch.route.status[: batch.rows] != FILTERED))
+            self._kept += _kept(batch)
 
-    def _new_batch(self) -> Batch:
-        return Batch(self._reader_kernels, self._pace.batch_bytes, self._pace.batch_packets)
+    def _new_batch(self, rows: int) -> Batch:
+        times = max(1, rows // self._pace.batch_packets)  # a queue may want larger ones than were asked for
+        return Batch(self._reader_kernels, times * self._pace.batch_bytes, rows)
 
     def _batches(self) -> Iterator[Batch]:
         if self._pace.threads == 1:
-            batch = self._new_batch()
+            batch = self._new_batch(self._pace.batch_packets)
             while self._read(batch):
                 yield batch
         else:
             yield from self._batches_ahead()
 
     def _batches_ahead(self) -> Iterator[Batch]:
-        """The same batches, read by a thread of their own into a bounded pool."""
-        free: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        full: queue.SimpleQueue[Batch | _Failure | None] = queue.SimpleQueue()
-        for _ in range(AHEAD):
-            free.put(self._new_batch())
-
-        def read_all() -> None:
-            try:
-                while (batch := free.get()) is not None and self._read(batch):
-                    full.put(batch)
-                full.put(None)
-            except BaseException as error:  # whatever it is, the worker must hear of it
-                full.put(_Failure(error))
-
-        reader = threading.Thread(target=read_all, name="lc-reader", daemon=True)
+        """The same batches, read by a thread of their own."""
+        waiting = self._queue = BatchQueue(self._pace.queue, self._new_batch, self._pace.batch_packets)
+        reader = threading.Thread(target=self._read_all, args=(waiting,), name="lc-reader", daemon=True)
         reader.start()
         try:
-            while (item := full.get()) is not None:
-                if isinstance(item, _Failure):
-                    raise item.error
-                self.queued = min(full.qsize(), QUEUE_LIMIT)
-                yield item
-                free.put(item)
+            while (batch := waiting.get()) is not None:
+                yield batch
+                waiting.give_back(batch)
         finally:
-            free.put(None)
+            waiting.close()
             reader.join()
+
+    def _read_all(self, waiting: BatchQueue) -> None:
+        """What the reader's thread does."""
+        try:
+            batch = waiting.blank()
+            while not waiting.closed and self._read(batch):
+                dropped = waiting.dropped_full
+                again = waiting.put(batch)
+                if waiting.dropped_full > dropped and self._pace.packet_limit is not None:
+                    self._kept -= _kept(batch)  # they are still to come
+                batch = again or waiting.blank()
+            waiting.end()
+        except BaseException as error:  # whatever it is, the worker must hear of it
+            waiting.end(error)
 
     # -- the worker: everything that remembers --------------------------------------------------------------------------
 
@@ -251,18 +244,19 @@ class Pipeline:
         if batch.kernels is not self._worker_kernels:
             self._bind_worker(batch.kernels)
         parts = self._parts
-        if batch.lost is not None:
-            for dissector in parts.dissectors:
-                if isinstance(dissector, MindsLosses):
-                    dissector.losses(*batch.lost)
+        batch.first_record = self._numbered + 1
+        self._numbered += batch.rows
+        self._tell_losses(batch.lost)
+        if parts.layers is not None:
+            parts.layers.begin(batch)
         parts.fragments.join(batch)
         begin = 0
         while begin < batch.rows:
             end = parts.flows.track(batch, begin)
             if end > begin:
                 self._router.route(batch, begin, end)
-                runs = parts.tcp.segment(batch, begin, end)
-                segment = Segment(batch, begin, end, runs, parts.tcp.kept, self._now if self._pace.at_once else None)
+                runs, kept = self._streams(batch, begin, end)
+                segment = Segment(batch, begin, end, runs, kept, self._now if self._pace.at_once else None)
                 for dissector in parts.dissectors:
                     self._events.extend(dissector.rows(segment))
             if (due := parts.flows.tick_due) is not None:
@@ -275,6 +269,25 @@ class Pipeline:
         self._tally(batch.views.frame, batch.views.route, 0, batch.rows, batch.first_record - 1, self._totals_view)
         self._hand_over(batch)
 
+    def _tell_losses(self, lost: tuple[int, int] | None) -> None:
+        if lost is None:
+            return
+        for dissector in self._parts.dissectors:
+            if isinstance(dissector, MindsLosses):
+                dissector.losses(*lost)
+
+    def _streams(self, batch: Batch, begin: int, end: int) -> tuple[RunTable, list[int]]:
+        """The runs of a segment, read through their layers, and the records whose bytes wait."""
+        tcp, layers = self._parts.tcp, self._parts.layers
+        runs = tcp.segment(batch, begin, end)
+        kept = tcp.kept
+        if layers is not None:
+            runs = layers.segment(batch, begin, runs)
+            kept = [*kept, *layers.kept]
+        if self._parts.sctp is not None and (others := self._parts.sctp.segment(batch, begin, end)):
+            runs.merge(others)
+        return runs, kept if self._parts.sctp is None else [*kept, *self._parts.sctp.kept]
+
     def _work_alone(self, batch: Batch) -> None:
         begun = time.perf_counter()
         with self.busy:
@@ -284,6 +297,8 @@ class Pipeline:
 
     def _tick(self, now_ns: int, record: int) -> None:
         self._parts.tcp.tick(now_ns)
+        if self._parts.sctp is not None:
+            self._parts.sctp.tick(now_ns)
         self._parts.flows.tick(now_ns, record)
         for dissector in self._parts.dissectors:
             self._take(dissector.tick(now_ns, record))
@@ -345,6 +360,8 @@ class Pipeline:
         if self._worker_kernels is None:
             self._bind_worker(self._reader_kernels)
         self._dropped = parts.source.dropped()
+        if self._queue is not None:
+            self._tell_losses(self._queue.owed())
         parts.fragments.finish()
         now_ns = parts.flows.now_ns
         if self._counted():
@@ -361,7 +378,12 @@ class Pipeline:
         batch.frame.ts_ns[0] = batch.route.now_ns[0] = now_ns
         batch.route.status[0] = OTHER
         batch.route.flow[0] = -1
-        if runs := self._parts.tcp.finish(batch):
+        runs = self._parts.tcp.finish(batch)
+        if self._parts.layers is not None:
+            runs = self._parts.layers.segment(batch, 0, runs)
+        if self._parts.sctp is not None:
+            runs.extend(self._parts.sctp.finish(batch))
+        if runs:
             for dissector in self._parts.dissectors:
                 self._events.extend(dissector.rows(Segment(batch, 0, 1, runs)))
 
@@ -384,7 +406,7 @@ class Pipeline:
         if wanted:
             filtered += delivered - sum(wanted)
             delivered = sum(wanted)
-        dropped = dict(self._dropped)
+        dropped = {**self._dropped, **(self._queue.dropped() if self._queue is not None else {})}
         return {
             "captured": captured + sum(dropped.values()),
             "delivered": delivered,
@@ -422,6 +444,11 @@ class Pipeline:
         return self._parts
 
     @property
+    def waiting(self) -> QueueState:
+        """The queue in front of the worker."""
+        return QueueState() if self._queue is None else self._queue.state
+
+    @property
     def wire_bytes(self) -> int:
         """Bytes on the wire of all records so far."""
         return int(self._totals[T_BYTES])
@@ -429,6 +456,8 @@ class Pipeline:
     def evicted(self) -> dict[str, int]:
         """What bounded tables gave up so far, by table; those that gave up nothing are left out."""
         tables: list[Mapping[str, int]] = [self._parts.flows.evicted(), self._parts.fragments.evicted, self._parts.tcp.evicted()]
+        tables += [] if self._parts.layers is None else [self._parts.layers.evicted()]
+        tables += [] if self._parts.sctp is None else [self._parts.sctp.evicted()]
         tables += [dissector.evicted() for dissector in self._parts.dissectors]
         total: dict[str, int] = {}
         for table in tables:
@@ -436,3 +465,8 @@ class Pipeline:
                 if count:
                     total[name] = total.get(name, 0) + count
         return total
+
+
+def _kept(batch: Batch) -> int:
+    """How many packets the capture filter kept."""
+    return int(np.count_nonzero(batch.route.status[: batch.rows] != FILTERED))

@@ -1,23 +1,29 @@
 """TCP: bytes of connections that a dissector wants, in order, as runs. Nothing is copied that came in order.
 
-A kernel passes over every row of a connection that nobody wants; this module sees payload of directions that are open or
-not yet decided. All it does follows from the rows in their order, whatever the batches are.
+A kernel passes over every row of a connection that nobody wants, and gives itself what comes in order of one that somebody
+has; this module sees the rest: beginnings and ends, holes and what fills them, directions that are not yet decided. All it does
+follows from the rows in their order, whatever the batches are.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import ClassVar
 
+import numpy as np
+
 from lippycat_core.batch import Batch
-from lippycat_core.columns import ACK, FIN, RST, SYN
+from lippycat_core.columns import ACK, FIN, I32, RST, SYN
 from lippycat_core.connections import Connection, Stream, TcpRows
 from lippycat_core.flows import FlowTable
-from lippycat_core.interfaces.dissect import BulkDissector, Run
+from lippycat_core.interfaces.dissect import Run
 from lippycat_core.kernels import flow as f
 from lippycat_core.kernels import tcp as k
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.routing import Claimant
+from lippycat_core.runs import RunTable
 from lippycat_core.sequence import PAGE, Piece, SequenceSpace
 from lippycat_core.stream_claims import StreamClaims
 
@@ -45,7 +51,7 @@ class TcpReassembly:
     def __init__(
         self,
         flows: FlowTable,
-        dissectors: Sequence[BulkDissector],
+        dissectors: Sequence[Claimant],
         *,
         max_connections: int = 1 << 16,
         max_bytes: int = 50 << 20,
@@ -54,7 +60,7 @@ class TcpReassembly:
         idle_ns: int = CONNECTION_IDLE_NS,
     ) -> None:
         self._flows = flows
-        self._claims = StreamClaims(flows, dissectors)
+        self.claims = self._claims = StreamClaims(flows, dissectors)
         self._max_connections = max_connections
         self._max_pages = max_pages
         self._most_head_bytes = max_bytes // HEADS_SHARE
@@ -62,7 +68,10 @@ class TcpReassembly:
         self._timeout_ns = timeout_ns
         self._idle_ns = idle_ns
         self._streams: dict[int, Stream] = {}
-        self._connections: OrderedDict[Connection, None] = OrderedDict()  # longest silent first
+        self._connections: dict[Connection, int] = {}  # with the number that each was given
+        self._silent: list[tuple[int, int, Connection]] = []  # heap: a record that touched it, perhaps not the last; number
+        self._opened = 0
+        self._owners: list[object] = []  # in the order of their numbers
         self._waiting: dict[Stream, None] = {}  # directions with a hole, oldest hole first
         self._heads: dict[Stream, None] = {}  # directions whose beginning is kept, oldest first
         self._pages = 0
@@ -72,7 +81,8 @@ class TcpReassembly:
         self._overdue: dict[Stream, None] = {}
         self._over: list[Run] = []  # ends of connections that closed between two segments
         self._given_up: Counter[str] = Counter()
-        self._runs: list[Run] = []
+        self._table: I32 = np.zeros(0, np.int32)
+        self._runs = RunTable(self._table, 0, self._streams)
         self.kept: list[int] = []
         """Records of the segment at hand whose bytes wait (see `Segment.kept`)."""
         flows.watch(self._freed)
@@ -80,29 +90,37 @@ class TcpReassembly:
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels."""
         self._scan = kernels[k.scan]
+        self._kernels = kernels
+        self._table_view: I32 = kernels.view(self._table)
 
-    def segment(self, batch: Batch, begin: int, end: int) -> list[Run]:
-        """The runs that rows [begin, end) complete, in the order in which they do.
+    def segment(self, batch: Batch, begin: int, end: int) -> RunTable:
+        """The runs that rows [begin, end) complete, in the order in which they do; good until the next call.
 
         A run without bytes tells of a gap at once (the snap length cut a segment) or, `last`, of the connection's end.
         """
         self.kept = []
+        runs = self._new_runs(batch)
         if begin >= end or not self._claims:
-            return []
+            return runs
         if not batch.may_have_tcp and not self._over and not self._overdue:
-            return []
+            return runs
         self._batch, self._rows = batch, TcpRows.of(batch)
-        runs: list[Run] = []
-        self._runs = runs
         self._settle(begin)
-        transport, route = batch.views.transport, batch.views.route
+        transport, route, first = batch.views.transport, batch.views.route, batch.first_record
         row = begin
         while True:
-            row = self._scan(transport, route, self._flows.view, row, end)
+            row, runs.rows = self._scan(transport, route, self._flows.view, row, end, first, self._table_view, runs.rows)
             if row >= end:
                 return runs
             self._take(row)
             row += 1
+
+    def _new_runs(self, batch: Batch) -> RunTable:
+        if len(self._table) < batch.capacity * k.R_WIDTH:
+            self._table = np.zeros(batch.capacity * k.R_WIDTH, np.int32)
+            self._table_view = self._kernels.view(self._table)
+        self._runs = RunTable(self._table, batch.first_record, self._streams, self._owners)
+        return self._runs
 
     def tick(self, now_ns: int) -> None:
         """Mark what waited for too long; the next segment gives it."""
@@ -110,21 +128,29 @@ class TcpReassembly:
             if now_ns - stream.since_ns < self._timeout_ns:
                 break
             self._overdue[stream] = None
+        cells = self._flows.cells
         while self._connections:
-            connection = next(iter(self._connections))
-            if now_ns - connection.last_ns < self._idle_ns:
+            connection = self._longest_silent()
+            slots = [stream.slot for stream in connection.streams if stream is not None]
+            if now_ns - max(cells[slot * f.WIDTH + f.LAST_NS] for slot in slots) < self._idle_ns:
                 break
             self._forget(connection)
 
-    def finish(self, batch: Batch) -> list[Run]:
+    def finish(self, batch: Batch) -> RunTable:
         """The input has ended with `batch` (not empty): what is still held, its holes given up, as runs of the last row."""
         self._batch, self._rows = batch, TcpRows.of(batch)
-        runs: list[Run] = []
-        self._runs = runs
+        runs = self._new_runs(batch)
         self._settle(batch.rows - 1)
         for stream in list(self._waiting):
             self._flush(stream, batch.rows - 1)
         return runs
+
+    def let_go(self, connection: Connection) -> None:
+        """Nobody wants a connection after all: keep nothing of it, and pass over what follows."""
+        for stream in list(connection.streams):
+            if stream is not None:
+                self._drop(stream, f.T_REFUSED)
+        self._connections.pop(connection, None)
 
     @property
     def held_bytes(self) -> int:
@@ -163,9 +189,9 @@ class TcpReassembly:
             if wire and self._unwanted(slot, seq, row):
                 return
             stream = self._open(slot, row)
+        else:
+            self._stop(stream)
         connection = stream.connection
-        connection.last_ns = rows.now_ns[row]
-        self._connections.move_to_end(connection)
         order = stream.order
         if order is None:
             order = stream.order = SequenceSpace(seq)
@@ -183,6 +209,25 @@ class TcpReassembly:
                 self._end(stream, row)
         elif stream.ended and other is not None and other.ended:
             self._end(stream, row)
+        else:
+            self._run_on(stream)
+
+    def _run_on(self, stream: Stream) -> None:
+        """Let the kernel give what comes next of a direction, where that takes no more than looking at numbers."""
+        order, owner = stream.order, stream.connection.owner
+        if owner is None or order is None or order.pieces or stream.gap or stream.fin is not None:
+            return
+        cells, cell = self._flows.cells, stream.slot * f.WIDTH
+        cells[cell + f.TCP_NEXT] = order.next
+        cells[cell + f.TCP_OWNER] = self._owners.index(owner) + 1
+        cells[cell + f.TCP_STATE] = f.T_RUNNING
+
+    def _stop(self, stream: Stream) -> None:
+        """The direction is ours again: what the kernel knows of it, `stream.order` knows too."""
+        cells, cell = self._flows.cells, stream.slot * f.WIDTH
+        if cells[cell + f.TCP_STATE] == f.T_RUNNING and stream.order is not None:
+            stream.order.next = cells[cell + f.TCP_NEXT]
+            cells[cell + f.TCP_STATE] = f.T_OPEN
 
     def _unwanted(self, slot: int, seq: int, row: int) -> bool:
         """Whether no dissector wants the next bytes of a direction of which nothing is kept: the common case, so that the
@@ -376,7 +421,7 @@ class TcpReassembly:
     def _report_over(self, row: int) -> None:
         for run in self._over:
             run.row = row
-        self._runs += self._over
+        self._runs.extend(self._over)
         self._over = []
 
     # -- whose it is -----------------------------------------------------------------------------------------------------
@@ -425,6 +470,8 @@ class TcpReassembly:
         """A dissector takes the connection, with what the other direction has shown so far."""
         connection = stream.connection
         connection.owner, connection.claim = owner, answer
+        if owner not in self._owners:
+            self._owners.append(owner)
         src, dst = self._flows.ends(stream.slot)
         connection.ends = [(src, dst), (dst, src)] if stream.side == 0 else [(dst, src), (src, dst)]
         other = connection.streams[1 - stream.side]
@@ -437,7 +484,7 @@ class TcpReassembly:
             self._flows.cells[peer + f.TCP_STATE] = f.T_FRESH
             self._flows.cells[peer + f.TCP_BASE] = -1  # its bytes up to here were passed over
 
-    def _adopt(self, connection: Connection, slot: int) -> Stream:
+    def _adopt(self, connection: Connection, slot: int, row: int) -> Stream:
         """Begin to keep a direction; its first number is what a SYN told, else that of the segment at hand."""
         flows, cell = self._flows, slot * f.WIDTH
         base = flows.cells[cell + f.TCP_BASE]
@@ -446,20 +493,41 @@ class TcpReassembly:
         connection.streams[stream.side] = stream
         self._streams[slot] = stream
         flows.cells[cell + f.TCP_STATE] = f.T_OPEN
+        flows.cells[cell + f.TCP_TOUCHED] = self._batch.first_record + row
         return stream
 
     def _open(self, slot: int, row: int) -> Stream:
         """Payload of a direction of which nothing is kept."""
         peer = self._streams.get(self._flows.peer(slot))
         if peer is not None:
-            return self._adopt(peer.connection, slot)
+            return self._adopt(peer.connection, slot, row)
         if len(self._connections) >= self._max_connections:
             self._given_up["tcp_connections"] += 1
-            self._forget(next(iter(self._connections)))
+            self._forget(self._longest_silent())
             self._report_over(row)
         connection = Connection()
-        self._connections[connection] = None
-        return self._adopt(connection, slot)
+        self._opened += 1
+        self._connections[connection] = self._opened
+        heappush(self._silent, (self._batch.first_record + row, self._opened, connection))
+        return self._adopt(connection, slot, row)
+
+    def _longest_silent(self) -> Connection:
+        """The connection whose last row is the oldest; there is one. The heap knows of some row of each: never a later one than
+        the last, so that the first of which it is the last is it."""
+        heap, cells = self._silent, self._flows.cells
+        if len(heap) > 2 * len(self._connections) + 64:
+            heap[:] = [entry for entry in heap if entry[2] in self._connections]
+            heapify(heap)
+        while True:
+            record, number, connection = heap[0]
+            if connection not in self._connections:
+                heappop(heap)
+                continue
+            slots = [stream.slot for stream in connection.streams if stream is not None]
+            last = max(cells[slot * f.WIDTH + f.TCP_TOUCHED] for slot in slots)
+            if last == record:
+                return connection
+            heapreplace(heap, (last, number, connection))
 
     # -- ends ------------------------------------------------------------------------------------------------------------
 
@@ -506,6 +574,8 @@ class TcpReassembly:
 
     def _drop(self, stream: Stream, state: int) -> None:
         """Keep nothing of a direction any more."""
+        self._stop(stream)
+        self._runs.gone(stream)
         self._no_wait(stream)
         self._take_head(stream)
         self._streams.pop(stream.slot, None)

@@ -14,7 +14,16 @@ from lippycat_core.interfaces.dissect import BulkDissector, Claim
 from lippycat_core.kernels import route as k
 from lippycat_core.kernelset import Kernel, KernelSet
 
-D = TypeVar("D", bound=BulkDissector)
+
+class Claimant(Protocol):
+    """Who may own TCP connections: a bulk dissector, or a layer (layers.py)."""
+
+    def claim_stream(self, head: memoryview) -> bool | None:
+        """Whether a direction that begins so is ours; None while `head` is too short to tell."""
+        ...
+
+
+D = TypeVar("D", bound=Claimant)
 
 
 @runtime_checkable

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lippycat_core.flows import FlowTable
-from lippycat_core.interfaces.dissect import BulkDissector
 from lippycat_core.kernels import flow as f
-from lippycat_core.routing import ClaimsConnections, content_first
+from lippycat_core.routing import Claimant, ClaimsConnections, content_first
 
 HEAD_LIMIT = 1024
-"""Bytes after which a dissector must know whether a stream is its own."""
+"""Bytes after which a dissector must know whether a stream is its own; a layer may have a `head_limit` of its own."""
 
 TRIES_FROM_START = 2
 """Segments that are shown of a direction whose beginning was captured: its first, and the one behind a proxy's preface."""
@@ -28,26 +27,26 @@ Ask = Callable[[memoryview, int, int], object]
 class StreamClaims:
     """Asks `dissectors`, those that look at content alone first."""
 
-    def __init__(self, flows: FlowTable, dissectors: Sequence[BulkDissector]) -> None:
+    def __init__(self, flows: FlowTable, dissectors: Sequence[Claimant]) -> None:
         self._flows = flows
-        self._asked: list[tuple[BulkDissector, Ask]] = []
+        self._asked: list[tuple[Claimant, Ask, int]] = []
         for dissector in content_first(dissectors):
             ask = dissector.claim_connection if isinstance(dissector, ClaimsConnections) else _by_content(dissector)
-            self._asked.append((dissector, ask))
+            self._asked.append((dissector, ask, getattr(dissector, "head_limit", HEAD_LIMIT)))
 
     def __bool__(self) -> bool:
         """Whether there is anybody to ask."""
         return bool(self._asked)
 
-    def ask(self, slot: int, head: memoryview) -> tuple[BulkDissector, object] | bool:
+    def ask(self, slot: int, head: memoryview) -> tuple[Claimant, object] | bool:
         """The dissector that wants the direction that begins with `head`, and what it answered; False where none does;
         True while one whose turn comes first needs more bytes to tell."""
         sport, dport = self._flows.ports(slot)
-        for dissector, ask in self._asked:
+        for dissector, ask, limit in self._asked:
             answer = ask(head, sport, dport)
             if answer:
                 return dissector, answer
-            if answer is None and len(head) < HEAD_LIMIT:
+            if answer is None and len(head) < limit:
                 return True
         return False
 
@@ -68,5 +67,5 @@ class StreamClaims:
         return left == 0
 
 
-def _by_content(dissector: BulkDissector) -> Ask:
+def _by_content(dissector: Claimant) -> Ask:
     return lambda head, sport, dport: dissector.claim_stream(head)

@@ -1,7 +1,8 @@
 """The stream buffers of a run: how many there are, what memory they take, and which goes for want of room.
 
 What a stream's bytes lie in is a buffer driver's business (`interfaces/buffer.py`), what they mean their owner's. An owner's
-key stands for one direction of a connection. All of it follows the order of the calls and packet time.
+key stands for one direction of a connection. All of it follows the order of the calls and packet time; and what is given up
+follows from what is held alone, not from what memory earlier messages happened to leave behind.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from lippycat_core.interfaces.buffer import BufferStrategy, StreamBuffer
+from lippycat_core.interfaces.buffer import BufferStrategy, Sized, StreamBuffer
 
 KEPT, LOST, OVERWRITTEN = 0, 1, 2
 """What `StreamBuffers.append` did: all is kept; the bytes were lost; older ones were."""
+
+LEAST = 1024
+"""What a buffer takes at least, in `StreamBuffers.certainly`."""
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     buffer: StreamBuffer
-    cost: int  # bytes of memory that are counted for it
-    touched_ns: int
+    cost: int = 0  # bytes of memory that it takes
+    need: int = 0  # bytes that a new buffer would take for what it holds
+    touched_ns: int = 0
 
 
 def _forget(key: Hashable) -> None:
@@ -28,11 +33,12 @@ def _forget(key: Hashable) -> None:
 
 
 class StreamBuffers:
-    """Buffers by key, at most `max_buffers`, their memory and the pool's at most `max_bytes`: `held_bytes` never exceeds it.
+    """Buffers by key, each with bytes in it, at most `max_buffers`; their memory and the pool's is at most `max_bytes`:
+    `held_bytes` never exceeds it.
 
-    For want of room the least recently used empty buffer goes, then the least recently used one with bytes in it; its
-    owner is told by `on_evicted(key)`. One untouched for `max_age_ns` goes too; ages are looked at every `cleanup_ns`.
-    Released buffers wait for reuse, at most `pool_size`. With `shrink` an emptied buffer gives its memory back at once.
+    For want of room the pool goes first, then memory that buffers have but do not need, then the least recently used buffer;
+    its owner is told by `on_evicted(key)`. One untouched for `max_age_ns` goes too; ages are looked at every `cleanup_ns`.
+    Released buffers wait for reuse, at most `pool_size`. With `shrink` a released buffer gives its memory back at once.
     """
 
     def __init__(
@@ -48,6 +54,8 @@ class StreamBuffers:
     ) -> None:
         self.on_evicted: Callable[[Hashable], None] = _forget
         self.strategy = strategy
+        self.holds = strategy.holds if isinstance(strategy, Sized) else 0
+        """Bytes that fit in one buffer for certain, where the strategy says."""
         self.max_bytes = max_bytes
         self.held_bytes = 0
         self.peak_bytes = 0
@@ -56,9 +64,11 @@ class StreamBuffers:
         self._cleanup_ns = cleanup_ns
         self._pool_size = pool_size
         self._shrink = shrink
-        self._open: dict[Hashable, _Entry] = {}  # with bytes, least recently used first
-        self._idle: dict[Hashable, _Entry] = {}  # empty, least recently used first
+        self._model = strategy.create()  # stays empty: what a new buffer would take
+        self._open: dict[Hashable, _Entry] = {}  # least recently used first
+        self._needed = 0
         self._pool: list[StreamBuffer] = []
+        self._pooled_bytes = 0
         self._looked_ns: int | None = None
         self._given_up: Counter[str] = Counter()
 
@@ -66,10 +76,10 @@ class StreamBuffers:
 
     def append(self, key: Hashable, data: memoryview, now_ns: int) -> int:
         """Keep `data` behind what the key's buffer has: KEPT, LOST or OVERWRITTEN. May release other keys' buffers."""
-        entry = self._open.pop(key, None) or self._idle.pop(key, None) or self._new(now_ns)
+        entry = self._open.pop(key, None) or self._new()
         entry.touched_ns = now_ns
         buffer, did = entry.buffer, KEPT
-        if not self._room_for(buffer.cost(len(data)) - entry.cost):
+        if not self._room_for(entry, len(data)):
             self._given_up["tcp_buffer_bytes"] += 1
             did = LOST
         elif lost := buffer.append(data):
@@ -79,7 +89,10 @@ class StreamBuffers:
             else:
                 self._given_up["tcp_buffer_overwritten"] += lost
         self._charge(entry)
-        (self._open if len(buffer) else self._idle)[key] = entry
+        if len(buffer):
+            self._open[key] = entry
+        else:
+            self._release(entry)
         return did
 
     def peek(self, key: Hashable) -> memoryview:
@@ -87,22 +100,17 @@ class StreamBuffers:
         entry = self._open.get(key)
         return entry.buffer.peek() if entry is not None else memoryview(b"")
 
-    def empty(self, key: Hashable, now_ns: int) -> None:
-        """The key's bytes are not needed any more; its buffer stays for the next ones."""
+    def release(self, key: Hashable) -> None:
+        """The key's bytes are not needed any more: its buffer may serve another."""
         entry = self._open.pop(key, None)
         if entry is not None:
-            entry.touched_ns = now_ns
-            entry.buffer.consume(len(entry.buffer))
-            if self._shrink:
-                entry.buffer.shrink()
-            self._charge(entry)
-            self._idle[key] = entry
-
-    def close(self, key: Hashable) -> None:
-        """The stream is over: its buffer may serve another."""
-        entry = self._open.pop(key, None) or self._idle.pop(key, None)
-        if entry is not None:
             self._release(entry)
+
+    def certainly(self, more: int, nbytes: int) -> bool:
+        """Whether `more` buffers and `nbytes` bytes in them and in those that are there would find room without anything being
+        given up, each buffer taking at most the next power of two, or the least that there is."""
+        worst = 2 * (self._needed + nbytes) + more * LEAST
+        return len(self._open) + more <= self._max_buffers and worst <= self.max_bytes
 
     # -- all of them ------------------------------------------------------------------------------------------------------
 
@@ -113,14 +121,13 @@ class StreamBuffers:
         if now_ns - self._looked_ns < self._cleanup_ns:
             return
         self._looked_ns = now_ns
-        for entries in (self._idle, self._open):
-            old = []
-            for key, entry in entries.items():
-                if now_ns - entry.touched_ns < self._max_age_ns:
-                    break
-                old.append(key)
-            for key in old:
-                self._let_go(entries, key, "tcp_buffer_age")
+        old = []
+        for key, entry in self._open.items():
+            if now_ns - entry.touched_ns < self._max_age_ns:
+                break
+            old.append(key)
+        for key in old:
+            self._evict(key, "tcp_buffer_age")
 
     def evicted(self) -> Mapping[str, int]:
         """What was given up: buffers, by the bound that was hit; segments that did not fit; bytes overwritten."""
@@ -129,7 +136,7 @@ class StreamBuffers:
     def figures(self) -> Mapping[str, int]:
         """How things stand now: buffers and bytes."""
         return {
-            "buffers": len(self._open) + len(self._idle),
+            "buffers": len(self._open),
             "open": len(self._open),
             "pooled": len(self._pool),
             "held_bytes": self.held_bytes,
@@ -137,43 +144,66 @@ class StreamBuffers:
             "max_bytes": self.max_bytes,
         }
 
-    def _new(self, now_ns: int) -> _Entry:
-        while len(self._open) + len(self._idle) >= self._max_buffers:
-            self._evict("tcp_buffers")
-        buffer = self._pool.pop() if self._pool else self.strategy.create()
-        return _Entry(buffer, buffer.cost(0), now_ns)
+    def _new(self) -> _Entry:
+        while len(self._open) >= self._max_buffers:
+            self._evict(next(iter(self._open)), "tcp_buffers")
+        if not self._pool:
+            return _Entry(self.strategy.create())
+        buffer = self._pool.pop()
+        cost = buffer.cost(0)
+        self._pooled_bytes -= cost
+        return _Entry(buffer, cost)
 
     def _charge(self, entry: _Entry) -> None:
         cost = entry.buffer.cost(0)
+        need = self._model.cost(len(entry.buffer))
         self.held_bytes += cost - entry.cost
-        entry.cost = cost
+        self._needed += need - entry.need
+        entry.cost, entry.need = cost, need
         self.peak_bytes = max(self.peak_bytes, self.held_bytes)
 
-    def _room_for(self, more: int) -> bool:
-        while more > 0 and self.held_bytes + more > self.max_bytes:
+    def _room_for(self, entry: _Entry, more: int) -> bool:
+        """Make room for `more` bytes in a buffer, which is not among the open ones meanwhile."""
+        buffer = entry.buffer
+        need = self._model.cost(len(buffer) + more) - entry.need
+        while need > 0 and self._needed + need > self.max_bytes:
+            if not self._open:
+                return False
+            self._evict(next(iter(self._open)), "tcp_buffer_bytes")
+        while (memory := buffer.cost(more) - entry.cost) > 0 and self.held_bytes + memory > self.max_bytes:
             if self._pool:
-                self.held_bytes -= self._pool.pop().cost(0)
-            elif self._idle or self._open:
-                self._evict("tcp_buffer_bytes")
+                self._drop_pooled()
+            elif self._give_back(entry):
+                continue
+            elif self._open:
+                self._evict(next(iter(self._open)), "tcp_buffer_bytes")
             else:
                 return False
         return True
 
-    def _evict(self, why: str) -> None:
-        entries = self._idle or self._open
-        self._let_go(entries, next(iter(entries)), why)
+    def _give_back(self, entry: _Entry) -> bool:
+        """Let a buffer give back what it does not need; False where none does."""
+        if self.held_bytes - self._pooled_bytes <= self._needed:
+            return False
+        for one in (*self._open.values(), entry):
+            before = one.cost
+            if before > one.need:
+                one.buffer.shrink()
+                self._charge(one)
+                if one.cost < before:
+                    return True
+        return False
 
-    def _let_go(self, entries: dict[Hashable, _Entry], key: Hashable, why: str) -> None:
-        """Release a buffer that its owner did not close; of those with nothing in them only the ones beyond the number of
-        buffers are counted, for they cost nothing but a new buffer."""
-        held = entries is self._open
-        if held:
-            self._given_up[why] += 1
-        elif why == "tcp_buffers":
-            self._given_up["tcp_buffers_idle"] += 1
-        self._release(entries.pop(key))
-        if held:
-            self.on_evicted(key)
+    def _drop_pooled(self) -> None:
+        cost = self._pool.pop().cost(0)
+        self._pooled_bytes -= cost
+        self.held_bytes -= cost
+
+    def _evict(self, key: Hashable, why: str) -> None:
+        """Release a buffer that its owner still needs."""
+        self._given_up[why] += 1
+        self._release(self._open.pop(key))
+        self.on_evicted(key)
 
     def _release(self, entry: _Entry) -> None:
         buffer = entry.buffer
@@ -183,5 +213,6 @@ class StreamBuffers:
         self._charge(entry)
         if len(self._pool) < self._pool_size:
             self._pool.append(buffer)
+            self._pooled_bytes += entry.cost
         else:
             self.held_bytes -= entry.cost

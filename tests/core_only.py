@@ -19,7 +19,7 @@ def lc(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
 
 
 def main(capture: str) -> None:
-    for absent in ("lippycat_simd", "lippycat_voip", "numba", "pytest"):
+    for absent in ("lippycat_simd", "lippycat_tls", "lippycat_voip", "numba", "pytest"):
         assert importlib.util.find_spec(absent) is None, f"{absent} is installed: this is not the core alone"
     records = [json.loads(line) for line in lc("sniff", "-r", capture, "--format", "json").stdout.splitlines()]
     assert records[-1]["record"] == "summary"

@@ -29,18 +29,18 @@ def test_bytes_wait_by_key() -> None:
     made, _ = buffers()
     assert [keep(made, "a"), keep(made, "b", 3), keep(made, "a")] == [KEPT] * 3
     assert [len(made.peek(key)) for key in "abc"] == [10, 3, 0]
-    made.empty("a", 0)
+    made.release("a")
     assert len(made.peek("a")) == 0
 
 
-def test_beyond_the_number_an_empty_one_goes_first_and_the_least_recently_used() -> None:
+def test_beyond_the_number_the_least_recently_used_goes_and_one_that_was_released_counts_no_more() -> None:
     made, gone = buffers(max_buffers=3)
     for key in "abc":
         keep(made, key)
-    made.empty("c", 0)
+    made.release("c")
     keep(made, "a")  # a is more recent than b
     keep(made, "d")
-    assert (gone, dict(made.evicted())) == ([], {"tcp_buffers_idle": 1})
+    assert (gone, dict(made.evicted())) == ([], {})
     keep(made, "e")
     assert (gone, made.evicted()["tcp_buffers"]) == (["b"], 1)
     assert len(made.peek("a")) == 10
@@ -50,7 +50,7 @@ def test_bytes_are_bounded_and_the_pool_goes_before_any_stream() -> None:
     made, gone = buffers(FixedProvider, max_bytes=3 * SIZE)
     for key in "abc":
         keep(made, key, SIZE)
-    made.close("b")
+    made.release("b")
     assert made.figures()["pooled"] == 1
     assert made.held_bytes == 3 * SIZE
     keep(made, "d", SIZE)  # takes b's
@@ -88,14 +88,19 @@ def test_age_is_looked_at_every_interval() -> None:
     assert gone == ["old"]
 
 
-def test_an_empty_buffer_that_is_old_goes_uncounted() -> None:
-    made, gone = buffers(max_age_ns=SECOND, cleanup_ns=SECOND, pool_size=0)
-    made.tick(0)
-    keep(made, "a", now_ns=0)
-    made.empty("a", 0)
-    assert made.held_bytes == FIRST
-    made.tick(2 * SECOND)
-    assert (made.held_bytes, gone, dict(made.evicted())) == (0, [], {})
+def test_what_is_given_up_depends_on_what_is_held_and_not_on_what_buffers_held_before() -> None:
+    def given_up(before: int) -> tuple[dict[str, int], list[Hashable]]:
+        made, gone = buffers(FixedProvider, max_bytes=SIZE, pool_size=8)
+        for n in range(before):
+            keep(made, f"large {n}", SIZE // 2)
+        for n in range(before):
+            made.release(f"large {n}")
+        for n in range(70):
+            keep(made, f"small {n}", FIRST)
+        assert made.held_bytes <= SIZE
+        return dict(made.evicted()), gone
+
+    assert given_up(0) == given_up(1) == given_up(2) == ({"tcp_buffer_bytes": 6}, [f"small {n}" for n in range(6)])
 
 
 def test_the_pool_keeps_so_many_for_reuse() -> None:
@@ -103,7 +108,7 @@ def test_the_pool_keeps_so_many_for_reuse() -> None:
     for key in "abc":
         keep(made, key)
     for key in "abc":
-        made.close(key)
+        made.release(key)
     assert (made.figures()["pooled"], made.held_bytes) == (2, 2 * FIRST)
     keep(made, "d")
     assert (made.figures()["pooled"], made.held_bytes) == (1, 2 * FIRST)
@@ -113,16 +118,16 @@ def test_with_shrink_a_message_leaves_no_memory_behind() -> None:
     for shrink, left in ((False, SIZE), (True, 0)):
         made, _ = buffers(FixedProvider, shrink=shrink)
         keep(made, "a", SIZE)
-        made.empty("a", 0)
+        made.release("a")
         assert made.held_bytes == left
         keep(made, "a", SIZE)
-        made.close("a")
+        made.release("a")
         assert (made.figures()["pooled"], made.held_bytes) == (1, left)
 
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(("append", "append", "append", "empty", "close", "tick")),
+        st.sampled_from(("append", "append", "append", "release", "tick")),
         st.integers(0, 9),
         st.sampled_from((0, 1, 900, 1500, 9000, 70_000)),
     ),
@@ -146,10 +151,8 @@ def test_no_steps_break_a_bound(
         key, now_ns = str(which), n * 20 * SECOND
         if step == "append":
             keep(made, key, size, now_ns)
-        elif step == "empty":
-            made.empty(key, now_ns)
-        elif step == "close":
-            made.close(key)
+        elif step == "release":
+            made.release(key)
         else:
             made.tick(now_ns)
         figures = made.figures()

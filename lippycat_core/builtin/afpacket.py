@@ -1,28 +1,28 @@
 """Live packets from Linux interfaces as a source: which interfaces, whether they are there, and blocks of the ring into batches.
 
-One socket serves all interfaces of a run, so that the kernel's own order is the order of the packets. The socket and its
-ring are `packetsocket`'s, the walk over a block is `kernels.ring`'s, and what interfaces there are is told by `links`.
+One socket serves all interfaces of a run, so that the kernel's own order is the order of the packets; with several threads
+there are as many, which `fanout` merges. The socket is `packetsocket`'s, its ring `packetring`'s, and what interfaces there are
+is told by `links`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
-
 from lippycat_core.batch import Batch
-from lippycat_core.builtin.links import ANY, LINK_TYPES, SLL2, Link, links
-from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, by_interface
-from lippycat_core.columns import I32, I64, U8
+from lippycat_core.builtin.fanout import Fanout
+from lippycat_core.builtin.links import ANY, SLL2, Link, links
+from lippycat_core.builtin.owntraffic import without_own
+from lippycat_core.builtin.packetring import PacketRing
+from lippycat_core.builtin.packetsocket import BLOCK_BYTES, PacketSocket, accept, but_for, by_interface
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.filters import Instruction, compile_live, compile_on_interface
-from lippycat_core.interfaces.capture import Fault, Progress
+from lippycat_core.interfaces.capture import Fault, LiveOptions, Progress
 from lippycat_core.kernels import ring as k
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -39,23 +39,12 @@ LOOK_EVERY_NS = 500_000_000
 SLACK_NS = 20_000_000
 """Beside twice the retire time, how long a packet may take from the interface to the ring."""
 
-PACKET_BYTES = 2048
-"""What a packet of `buffer_packets` is taken to need of the ring."""
+LONGEST_REST_MS = 20
+RING_PART = 8
+"""On a busy link, how long to leave the ring alone at most, and which part of it may fill meanwhile."""
 
-LARGEST_SNAPLEN = 262144
-
-
-@dataclass(frozen=True, slots=True)
-class LiveOptions:
-    """How to capture: a pcap filter expression, bytes kept of each packet, promiscuous mode, the ring's size (the larger of
-    both), and whether latency goes before cost."""
-
-    expression: str | None = None
-    snaplen: int = LARGEST_SNAPLEN
-    promisc: bool = False
-    buffer_bytes: int = 32 << 20
-    buffer_packets: int = 0
-    immediate: bool = False
+FANOUT_WAIT_MS = 5
+"""With several rings, how often at most a quiet one is looked at: the others' packets wait for it."""
 
 
 @dataclass(slots=True)
@@ -81,8 +70,6 @@ class AfPacketSource:
     cannot be used there, PermissionRefused where capturing is not allowed.
     """
 
-    kernels: Sequence[Kernel] = (k.take,)
-
     def __init__(
         self,
         names: Sequence[str],
@@ -101,27 +88,27 @@ class AfPacketSource:
         self._cooked = self._any or any(one.link == SLL2 for one in self._wanted)
         retire_ms = IMMEDIATE_RETIRE_MS if options.immediate else RETIRE_MS
         self._behind_ns = 2 * retire_ms * 1_000_000 + SLACK_NS
-        size = max(options.buffer_bytes, options.buffer_packets * min(options.snaplen + k.RECORD_HEADER_BYTES, PACKET_BYTES))
-        self._socket = PacketSocket(cooked=self._cooked, ring_bytes=size, retire_ms=retire_ms)
-        self._ring: U8 = np.frombuffer(self._socket.ring, np.uint8)
-        self._state: I64 = np.zeros(k.R_WIDTH, np.int64)
-        self._state[k.R_SIZE] = BLOCK_BYTES
-        self._state[k.R_POS] = -1
-        self._state[k.R_BIG] = sys.byteorder == "big"
-        self._state[k.R_COOKED] = self._cooked
-        self._state[k.R_SNAPLEN] = options.snaplen
-        self._links: I32 = np.array([number for pair in LINK_TYPES.items() for number in pair], np.int32)
-        self._block = 0
-        self._begun = False  # whether a walk of the block has begun
+        size = options.room_bytes
+        self._rings: list[PacketRing] = []
+        self._fanout: Fanout | None = None
         self._stopping_ns = 0
         self._look_ns = time.monotonic_ns() + LOOK_EVERY_NS
         self._counted_ns = time.time_ns()
         self._loss = (0, 0)  # not handed over yet
+        self._busy = False  # whether blocks fill before they are due
+        self._rest_ms = 0.0
         self._closed = False
-        self.bind(kernels)
         try:
             self._compile()
+            for _ in range(options.threads):
+                socket = PacketSocket(cooked=self._cooked, ring_bytes=size // options.threads, retire_ms=retire_ms)
+                self._rings.append(PacketRing(socket, cooked=self._cooked, snaplen=options.snaplen))
             self._begin()
+            if options.threads > 1:
+                self._fanout = Fanout(self._rings, kernels, behind_ns=self._behind_ns, timeout_ms=max(retire_ms, FANOUT_WAIT_MS))
+            self.bind(kernels)
+            if self._fanout is not None:
+                self._fanout.start()
         except BaseException:
             self.close()
             raise
@@ -137,37 +124,48 @@ class AfPacketSource:
             if options.expression is not None:
                 link = SLL2 if self._cooked else one.link
                 one.program = compile_live(options.expression, link, keep, partial(compile_on_interface, one.name))
+            one.program = without_own(one.program, SLL2 if self._cooked else one.link, options.own)
         self._program = accept(keep)
         if self._any and options.expression is not None:
             self._program = compile_live(options.expression, SLL2, keep)
+        self._program = without_own(self._program, SLL2, options.own)
+        if options.leave_out:
+            self._program = but_for(options.leave_out, self._program)
 
     def _begin(self) -> None:
         """Filter first, then bind: nothing comes in that was not asked for."""
         wanted = self._wanted
-        if wanted and all(one.loopback for one in wanted):
-            self._socket.ignore_outgoing()
-        self._attach()
-        self._bind()
+        loopback = bool(wanted) and all(one.loopback for one in wanted)
+        group = None
+        for ring in self._rings:
+            if loopback:
+                ring.socket.ignore_outgoing()
+            self._attach(ring.socket)
+            self._bind(ring.socket)
+            if len(self._rings) > 1:
+                group = ring.socket.fan_out(group, outgoing=not loopback)
         for one in wanted:
             self._join(one)
             if not one.up:
                 self._tell(f"{one.name} is down: waiting for it")
 
-    def _attach(self) -> None:
+    def _attach(self, socket: PacketSocket) -> None:
         if self._any:
-            self._socket.attach(self._program)
-        elif len(self._wanted) == 1:
-            self._socket.attach(self._wanted[0].program)
+            socket.attach(self._program)
+        elif len(self._wanted) == 1 and len(self._rings) == 1:
+            socket.attach(self._wanted[0].program)
         else:
-            self._socket.attach(by_interface([(one.index, one.program) for one in self._wanted if one.index]))
+            socket.attach(by_interface([(one.index, one.program) for one in self._wanted if one.index]))
 
-    def _bind(self) -> None:
-        single = self._wanted[0] if len(self._wanted) == 1 else None
-        self._socket.bind(single.index if single else 0, single.name if single else ANY)
+    def _bind(self, socket: PacketSocket) -> None:
+        """To the interface, or with several of them to all; so with several sockets too, which cannot be bound again when the
+        interface is made anew."""
+        single = self._wanted[0] if len(self._wanted) == 1 and len(self._rings) == 1 else None
+        socket.bind(single.index if single else 0, single.name if single else ANY)
 
     def _join(self, one: _Wanted) -> None:
         if self._options.promisc and not one.loopback:
-            self._socket.join(one.index)
+            self._rings[0].socket.join(one.index)
 
     def _look(self) -> None:
         """See which interfaces are there; bind again to one that came back as another."""
@@ -195,8 +193,10 @@ class AfPacketSource:
         one.index = link.index
         one.lost_before = link.lost - one.lost
         try:
-            self._attach()
-            self._bind()
+            for ring in self._rings:
+                self._attach(ring.socket)
+            if len(self._rings) == 1:
+                self._bind(self._rings[0].socket)
         except InputError:  # gone again: the next look will tell
             one.index = 0
             return
@@ -204,55 +204,62 @@ class AfPacketSource:
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
+    @property
+    def kernels(self) -> Sequence[Kernel]:
+        """What `bind` asks for."""
+        return (k.take,) if self._fanout is None else self._fanout.kernels
+
     def bind(self, kernels: KernelSet) -> None:
         """Take the runnable kernels."""
-        self._take = kernels[k.take]
-        self._views = (kernels.view(self._ring), kernels.view(self._state), kernels.view(self._links))
-        self._fields = memoryview(self._state.data)
+        if self._fanout is not None:
+            self._fanout.bind(kernels)
+        else:
+            self._bound = self._rings[0].bound(kernels)
 
     def fill(self, batch: Batch, timeout_ms: int) -> bool:
         """See CaptureSource. The batch says up to when nothing is missing (`clock_ns`) and when packets were dropped."""
         asked_ns = time.time_ns()
         if not self._stopping_ns and self._stop():
-            self._socket.detach()
+            for ring in self._rings:
+                ring.socket.detach()
             self._stopping_ns = asked_ns
-        if not self._socket.ready(self._block):
-            self._socket.wait(min(timeout_ms, LONGEST_WAIT_MS))
-        self._fields[k.R_ROOM] = 0
-        rows = 0
-        while more := self._socket.ready(self._block):
-            rows = self._walk(batch, rows)
-            if self._fields[k.R_STOP] == k.FULL:
-                break
+        timeout_ms = min(timeout_ms, LONGEST_WAIT_MS)
+        if self._fanout is not None:
+            rows, sure_ns = self._fanout.fill(batch, timeout_ms)
+            clock_ns = min(sure_ns, asked_ns - self._behind_ns)
+        else:
+            ring = self._rings[0]
+            if not ring.ready():
+                self._rest(ring)
+                ring.socket.wait(timeout_ms)
+            bytes_before = ring.counted(k.R_BYTES)
+            rows, all_of_it = ring.fill(batch.views.slab, batch.views.frame, batch.capacity, batch.source_bytes, self._bound)
+            clock_ns = asked_ns - self._behind_ns if all_of_it else 0
+            self._busy = ring.counted(k.R_BYTES) - bytes_before >= BLOCK_BYTES // 2
         self._keep_house()
         batch.rows = rows
         batch.route.status[:rows] = 0
         batch.lost, self._loss = self._loss, (0, 0)
-        if not more:
-            batch.clock_ns = asked_ns - self._behind_ns
-        return rows > 0 or not self._stopping_ns or batch.clock_ns < self._stopping_ns
+        batch.clock_ns = max(clock_ns, 0)
+        return rows > 0 or not self._stopping_ns or clock_ns < self._stopping_ns
 
-    def _walk(self, batch: Batch, rows: int) -> int:
-        """Take what fits of the block at hand; give it back where that was all."""
-        fields = self._fields
-        if not self._begun:
-            self._begun = True
-            fields[k.R_BLOCK] = self._block * BLOCK_BYTES
-            fields[k.R_POS] = -1
-        views = batch.views
-        rows = self._take(*self._views, views.slab, views.frame, rows, batch.capacity, batch.source_bytes)
-        if fields[k.R_STOP] == k.DONE:
-            self._begun = False
-            self._socket.release(self._block)
-            self._block = (self._block + 1) % self._socket.blocks
-        return rows
+    def _rest(self, ring: PacketRing) -> None:
+        """On a busy link, let some blocks come together before the next look: waking up costs as much as hundreds of packets. The
+        rest is the shorter the faster the ring fills."""
+        if not self._busy or self._options.immediate or self._stopping_ns:
+            self._rest_ms = 0.0
+            return
+        time.sleep(self._rest_ms / 1000)
+        late = ring.ready(ring.socket.blocks // RING_PART)
+        self._rest_ms = self._rest_ms / 2 if late else min(max(2 * self._rest_ms, 2.0), LONGEST_REST_MS)
 
     def _keep_house(self) -> None:
         """Read what the kernel dropped, and now and then look at the interfaces."""
         now_ns = time.time_ns()
-        before = self._socket.dropped
-        self._socket.count()
-        if self._socket.dropped > before:
+        before = self._lost_in_rings()
+        for ring in self._rings:
+            ring.socket.count()
+        if self._lost_in_rings() > before:
             self._loss = (self._counted_ns, now_ns)
         self._counted_ns = now_ns
         if self._look_ns <= time.monotonic_ns() and not self._stopping_ns:
@@ -260,13 +267,16 @@ class AfPacketSource:
             with contextlib.suppress(InputError):  # the kernel is asked again the next time
                 self._look()
 
+    def _lost_in_rings(self) -> int:
+        return sum(ring.socket.dropped for ring in self._rings)
+
     # -- what is told -------------------------------------------------------------------------------------------------
 
     def dropped(self) -> Mapping[str, int]:
         """`kernel`: no room in the ring; `interface`: none in the device; `damaged`: blocks that made no sense."""
         interface = sum(one.lost for one in self._wanted)
-        damaged = int(self._state[k.R_DAMAGED])
-        counts = {"kernel": self._socket.dropped}
+        damaged = sum(ring.counted(k.R_DAMAGED) for ring in self._rings)
+        counts = {"kernel": self._lost_in_rings()}
         return counts | {name: count for name, count in (("interface", interface), ("damaged", damaged)) if count}
 
     def faults(self) -> Sequence[Fault]:
@@ -275,7 +285,7 @@ class AfPacketSource:
 
     def progress(self) -> Progress:
         """See CaptureSource."""
-        return Progress(self._fields[k.R_BYTES], None)
+        return Progress(sum(ring.counted(k.R_BYTES) for ring in self._rings), None)
 
     def report(self) -> Mapping[str, object]:
         """See TellsMore."""
@@ -287,9 +297,10 @@ class AfPacketSource:
         if self._closed:
             return
         self._closed = True
-        nothing: U8 = np.zeros(0, np.uint8)
-        self._ring, self._views = nothing, (nothing, *self._views[1:])  # the ring's memory goes when nobody looks at it
-        self._socket.close()
+        if self._fanout is not None:
+            self._fanout.close()
+        for ring in self._rings:
+            ring.close()
 
 
 def _look_up(names: Sequence[str]) -> list[_Wanted]:

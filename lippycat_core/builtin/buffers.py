@@ -38,10 +38,7 @@ class FixedBuffer:
         if len(self) + len(data) > self._size:
             return len(data)
         if self._end + len(data) > len(self._memory):
-            held = bytes(self.peek())
-            self._memory = bytearray(self.cost(len(data)))
-            self._memory[: len(held)] = held
-            self._begin, self._end = 0, len(held)
+            self._move(self.cost(len(data)))
         self._memory[self._end : self._end + len(data)] = data
         self._end += len(data)
         return 0
@@ -64,9 +61,17 @@ class FixedBuffer:
         return min(max(FIRST, 1 << (need - 1).bit_length()), self._size)
 
     def shrink(self) -> None:
-        """Give all back where nothing is held."""
-        if not len(self):
-            self._memory = bytearray()
+        """Go down to what is held."""
+        need = len(self)
+        size = min(max(FIRST, 1 << (need - 1).bit_length()), self._size) if need else 0
+        if size < len(self._memory):
+            self._move(size)
+
+    def _move(self, size: int) -> None:
+        held = bytes(self.peek())
+        self._memory = bytearray(size)
+        self._memory[: len(held)] = held
+        self._begin, self._end = 0, len(held)
 
     def __len__(self) -> int:
         return self._end - self._begin
@@ -204,6 +209,7 @@ class Strategy:
     def __init__(self, name: str, kind: type[FixedBuffer] | type[AdaptiveBuffer] | type[RingBuffer]) -> None:
         self.name = name
         self.overwrites = kind is RingBuffer
+        self.holds = MOST if kind is AdaptiveBuffer else SIZE
         self._kind = kind
 
     def create(self) -> StreamBuffer:

@@ -41,6 +41,7 @@ class FileSource:
         self._record = 1  # number of the next record
         self._record_bytes = USUAL_RECORD_BYTES
         self._ended = False
+        self._told = self._ready = 0  # secrets that were handed on, and that stood in front of the next record
         self._faults: list[Fault] = []
         self.bind(kernels)
 
@@ -73,11 +74,19 @@ class FileSource:
         rows = self.read(batch_room(batch), timeout_ms)
         batch.rows = max(rows, 0)
         batch.route.status[: batch.rows] = 0
-        return rows != ENDED
+        batch.secrets = self.take_secrets()
+        return rows != ENDED or bool(batch.secrets)
+
+    def take_secrets(self) -> Sequence[tuple[int, bytes]]:
+        """The secrets that stood in front of what was read last, and that were not taken yet."""
+        secrets = self._format.secrets[self._told : self._ready]
+        self._told = self._ready
+        return secrets
 
     def read(self, room: Room, timeout_ms: int) -> int:
         """Fill `room` from row 0 and return how many rows are filled: ENDED at the input's end, 0 when a pipe gave nothing
         within `timeout_ms`."""
+        self._ready = len(self._format.secrets)
         if self._ended:
             return ENDED
         window, state = self._window, self._format.state
@@ -93,6 +102,10 @@ class FileSource:
                 break
             if stop != walk.NEED:
                 self._stopped()
+                if not rows:
+                    self._ready = len(self._format.secrets)
+                elif len(self._format.secrets) > self._ready:
+                    break  # what they open must not depend on where a batch begins
             elif rows and (2 * rows >= room.rows or 2 * window.end >= room.nbytes):
                 break  # half full is enough: the rest would come in small reads
             elif not self._input.wait(0 if rows else timeout_ms):

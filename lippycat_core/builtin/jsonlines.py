@@ -84,6 +84,11 @@ def write_lines(stream: BinaryIO, lines: Sequence[str]) -> None:
         data = text.encode()
     except UnicodeEncodeError:
         data = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    write_whole(stream, data)
+
+
+def write_whole(stream: BinaryIO, data: bytes) -> None:
+    """Write and flush all of `data`. OutputError where the stream takes no more, BrokenPipeError where its reader has gone."""
     left = memoryview(data)
     try:
         while left:  # an unbuffered stream (PYTHONUNBUFFERED) may take a part, when a signal comes

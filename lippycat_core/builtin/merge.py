@@ -60,6 +60,7 @@ class MergedSource:
         self._cursors[C_BYTES::C_WIDTH] = np.arange(count) * SLAB_A_FILE
         self._heap = np.zeros(count * H_WIDTH, np.int64)
         self._state = np.zeros(G_WIDTH, np.int64)
+        self._secrets: list[tuple[int, bytes]] = []  # of what was read last
         self._unread = list(range(count))  # files whose first record is not known yet
         self.bind(kernels)
 
@@ -100,19 +101,25 @@ class MergedSource:
         """See CaptureSource."""
         self._state[G_POS] = 0
         rows = 0
+        batch.secrets = ()
         stop = heap_kernel.FULL
         while self._begin_files(timeout_ms):
+            if self._secrets:
+                if rows:
+                    break  # the next batch begins with them
+                batch.secrets, self._secrets = [*batch.secrets, *self._secrets], []
             rows = self._merge(*self._views, batch.views.slab, batch.views.frame, rows, batch.capacity, batch.source_bytes)
             stop = int(self._state[G_STOP])
             if stop != heap_kernel.NEED or not self._refill(timeout_ms):
                 break
         batch.rows = rows
         batch.route.status[:rows] = 0
-        return rows > 0 or stop != heap_kernel.EMPTY
+        return rows > 0 or stop != heap_kernel.EMPTY or bool(batch.secrets)
 
     def _load(self, number: int, timeout_ms: int) -> int:
         """Read records of a file into its part of the pool; see FileSource.read for the answer."""
         rows = self._files[number].read(self._rooms[number], timeout_ms) if self._wake(number) else ENDED
+        self._secrets += self._files[number].take_secrets()
         if rows == ENDED:
             self._files[number].close()
             self._release(number)

@@ -10,6 +10,7 @@ import threading
 from typing import Protocol
 
 from lippycat_core.builtin.blocks import whole_records
+from lippycat_core.builtin.pipes import open_output, reader_gone
 from lippycat_core.errors import OutputError, UsageError
 
 STDOUT = "-"
@@ -60,7 +61,7 @@ class PlainOutput:
         self._written = 0
         if self._owned:
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_EXCL if exclusive else os.O_TRUNC)
-            self._fd = os.open(path, flags, mode)
+            self._fd = open_output(path, flags, mode)
         else:
             if sys.stdout.isatty():
                 raise UsageError("standard output: is a terminal: send the packets to a file or a pipe")
@@ -92,6 +93,10 @@ class PlainOutput:
             kept = whole_records(data, count, pcapng=self._pcapng, headed=not self._written)
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, self._written + kept)
+
+    def reader_gone(self) -> bool:
+        """Whether this is a pipe that nobody reads any more."""
+        return self._fd >= 0 and not self._regular and reader_gone(self._fd)
 
     def close(self) -> None:
         """See Output."""

@@ -19,7 +19,15 @@ from lippycat_core.kernels.ring import B_STATUS
 
 # linux/if_packet.h, asm-generic/socket.h
 SOL_PACKET = 263
-PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_IGNORE_OUTGOING = 1, 5, 6, 10, 23
+PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_FANOUT, PACKET_IGNORE_OUTGOING = (
+    1,
+    5,
+    6,
+    10,
+    18,
+    23,
+)
+FANOUT_HASH, FANOUT_FLAG_UNIQUEID, FANOUT_FLAG_IGNORE_OUTGOING = 0, 0x2000, 0x4000
 PACKET_MR_PROMISC = 1
 TPACKET_V3 = 2
 SO_ATTACH_FILTER = 26
@@ -105,6 +113,19 @@ class PacketSocket:
         with contextlib.suppress(OSError):
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
 
+    def fan_out(self, group: int | None = None, *, outgoing: bool = True) -> int:
+        """Share the packets with the other sockets of a group: each conversation goes to one of them. Without a `group` a new one
+        is made; its number is the answer. Fragments are left as they are, and told apart by their addresses alone. Once in a
+        group a socket cannot be bound again. InputError where the kernel does not."""
+        flags = FANOUT_FLAG_UNIQUEID if group is None else 0
+        flags |= 0 if outgoing else FANOUT_FLAG_IGNORE_OUTGOING
+        try:
+            self._socket.setsockopt(SOL_PACKET, PACKET_FANOUT, struct.pack("=I", (group or 0) | (FANOUT_HASH | flags) << 16))
+            return int(struct.unpack("=I", self._socket.getsockopt(SOL_PACKET, PACKET_FANOUT, 4))[0]) & 0xFFFF
+        except OSError as error:
+            reason = f"the kernel does not share packets between sockets: {error.strerror}"
+            raise InputError(f"{reason}; capture with one thread (--capture-threads 1)") from None
+
     def count(self) -> None:
         """Bring `dropped` up to date; the kernel starts again at 0 with each reading."""
         _received, dropped, _ = struct.unpack("=3I", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 12))
@@ -134,6 +155,11 @@ class PacketSocket:
 def accept(snaplen: int) -> list[Instruction]:
     """The program that keeps `snaplen` bytes of every packet."""
     return [(RET, 0, 0, snaplen)]
+
+
+def but_for(index: int, program: Sequence[Instruction]) -> list[Instruction]:
+    """A program that keeps nothing of one interface, and runs `program` on the packets of all others."""
+    return [(LOAD_WORD, 0, 0, SKF_AD_IFINDEX), (JUMP_EQUAL, 0, 1, index), (RET, 0, 0, 0), *program]
 
 
 def by_interface(programs: Sequence[tuple[int, Sequence[Instruction]]]) -> list[Instruction]:

@@ -145,6 +145,9 @@ class PcapWriter:
         written = memoryview(self._out.data)[: int(self._state[pack.P_POS])]
         self._state[pack.P_POS] = 0
         if not written or self._file is None:
+            if isinstance(self._file, PlainOutput) and self._file.reader_gone():
+                self._give_up()  # where no packet comes, no write would tell
+                raise BrokenPipeError
             return
         try:
             self._file.write(written)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from lippycat_core.builtin.jsonlines import cannot_write
+from lippycat_core.builtin.jsonlines import cannot_write, write_whole
 from lippycat_core.builtin.packetlist import PacketLine
 from lippycat_core.columns import UNDECODABLE_REASONS
 from lippycat_core.events import Event
@@ -88,8 +88,13 @@ class TextWriter:
         """Write `lines`, each ended by a line feed, and flush."""
         if not lines:
             return
+        text = "\n".join(lines) + "\n"
+        binary = getattr(self._stream, "buffer", None)
+        if binary is not None:  # text layers pass over what an unbuffered stream did not take
+            write_whole(binary, text.encode(self._stream.encoding, self._stream.errors or "strict"))
+            return
         try:
-            self._stream.write("\n".join(lines) + "\n")
+            self._stream.write(text)
             self._stream.flush()
         except BrokenPipeError:
             raise

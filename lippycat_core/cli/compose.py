@@ -10,16 +10,30 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
+from lippycat_core.builtin.keylogfile import KeyLogFile
+from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.live import check_input, give_up_powers, never, open_live
+from lippycat_core.cli.keylog import key_log
+from lippycat_core.cli.live import (
+    check_input,
+    give_up_powers,
+    idle_options,
+    in_turns,
+    never,
+    open_live,
+    own_endpoints,
+    queue_rules,
+)
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
 from lippycat_core.cli.progress import ProgressLine
 from lippycat_core.cli.signals import StopRequest
 from lippycat_core.cli.telling import say
+from lippycat_core.cli.vif import greeting, open_interface
 from lippycat_core.cli.watching import watched
 from lippycat_core.errors import DriverUnfit
 from lippycat_core.filters import CaptureFilter
@@ -28,13 +42,16 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
-from lippycat_core.interfaces.capture import Progress
+from lippycat_core.interfaces.capture import OwnEndpoint, Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.layer import NeedsSecrets
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted
+from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Outcome, Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 from lippycat_core.streambuffers import StreamBuffers
 from lippycat_core.writing.figures import Figures
@@ -62,7 +79,8 @@ class Result:
 class Setup:
     """What a command and its plugins share: the settings, the host of plugins, and the input that was asked for.
 
-    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. UsageError where no
+    `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. `own` is where the run is
+    to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. UsageError where no
     input is named, SettingError where a setting is wrong, InputError where an input cannot be read.
     """
 
@@ -79,7 +97,11 @@ class Setup:
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
         own |= {"control.socket": run.control, "metrics.listen": run.metrics_listen}
         self.settings: Settings = load_settings({**own, **source.flags(), **(flags or {})}, config=run.config, on_problem=say)
+        if idle := idle_options(self.settings, live=bool(source.interfaces)):
+            say(idle)
+        self.own: list[OwnEndpoint] = own_endpoints(self.settings)
         self.host = Host(self.settings, self.tell)
+        self._key_log: KeyLogFile | None = None
         self._matching: Matching | None = None
         if self.settings.origin("match").startswith("option"):
             self.host.choose("match")  # a wish that cannot be had is an error, whether something is matched or not
@@ -94,6 +116,11 @@ class Setup:
         """The input files that the options mean."""
         return expand(self._source.read_file) if self._source.read_file else []
 
+    @cached_property
+    def virtual_interface(self) -> VirtualInterface | None:
+        """Where packets are injected, where that is asked for: up once this is read. See `open_interface` for what it raises."""
+        return open_interface(self.settings, self._source, self.tell)
+
     def match_backend(self, what: str) -> MatchBackend:
         """Who looks for patterns in this run (`what`, as in "users"), for as long as it lasts; opened when it is first used.
         DriverUnfit where a driver was named and does not fit."""
@@ -104,8 +131,8 @@ class Setup:
 
     def stream_buffers(self) -> StreamBuffers:
         """What TCP streams of this run lie in while they wait for a whole message: the driver and the bounds that the
-        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly the
-        other: so neither starves the other, and what is given up does not depend on where a batch ends."""
+        settings name. DriverUnfit where that driver is not there. It has half of the memory of TCP streams, reassembly and
+        layers the other: so neither starves the other, and what is given up does not depend on where a batch ends."""
         settings = self.settings
         provider = self.host.choose("buffer")
         if provider is None:
@@ -133,6 +160,30 @@ class Setup:
         reason = " ".join(str(error).split())
         self.tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
+    def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
+        """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has a quarter of the
+        memory of TCP streams."""
+        plugins = self.host.layers() if dissectors else []
+        growing = bool(self._source.interfaces) or input_bytes(self.files) is None
+        readers = [layer for layer in plugins if isinstance(layer, NeedsSecrets)]
+        log = key_log(self.settings, readers=bool(readers), growing=growing) if dissectors else None
+        self._key_log = log
+        for reader in readers:
+            reader.expect(growing and log is not None)
+
+        def unread() -> None:
+            self.tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
+
+        limit = self.settings["tcp.memory_limit"] // 4
+        more = tuple if log is None else partial(log.read, last=not growing)
+        return Layers(plugins, self._layer_raised, max_bytes=limit, on_unread=unread, more=more)
+
+    def _layer_raised(self, name: str, error: BaseException) -> None:
+        """The run goes on without it, but what it would have shown is missing."""
+        self._dissector_failed = True
+        reason = " ".join(str(error).split())
+        self.tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
     ) -> Result:
@@ -150,27 +201,38 @@ class Setup:
         flows = FlowTable(kernels, settings["limits.flows"], udp=bool(simple))
         if simple:
             bulk.append(Sessions(simple, flows, self._dissector_raised))
+        layers = self._layers(bulk)
+        tcp = TcpReassembly(
+            flows,
+            [*layers.owners, *bulk],
+            max_connections=settings["limits.tcp_connections"],
+            max_bytes=settings["tcp.memory_limit"] // 2 - settings["tcp.memory_limit"] // 32 - layers.max_bytes,
+            max_pages=settings["tcp.assembler_max_pages"],
+            timeout_ns=settings["tcp.stream_timeout"],
+        )
+        layers.attach(tcp)
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
+        vif = self.virtual_interface
+        ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
-            open_live(self.host, self._source, kernels, stop, self.tell) if live else open_source(self.files, kernels),
+            open_live(self.host, self._source, kernels, stop, self.tell, self.own, 0 if vif is None else vif.index)
+            if live
+            else open_source(self.files, kernels),
             bulk,
-            [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
+            [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
-            TcpReassembly(
-                flows,
-                bulk,
-                max_connections=settings["limits.tcp_connections"],
-                max_bytes=settings["tcp.memory_limit"] // 2,
-                max_pages=settings["tcp.assembler_max_pages"],
-                timeout_ns=settings["tcp.stream_timeout"],
-            ),
+            tcp,
             capture_filter,
             self.host.hooks.for_run(info),
+            layers,
+            SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
         )
+        if vif is not None and not self._run.quiet:
+            self.tell(greeting(settings))
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
-        loaded = give_up_powers(self.host, wanted, self.must_write, self.made, self.tell) if live else None
+        loaded = give_up_powers(self.host, wanted, self.must_write, self.made, self.tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
 
         def progress(done: Progress, packets: int) -> None:
@@ -178,25 +240,35 @@ class Setup:
                 compiler.note(done.bytes_done)
             if line is not None:
                 line(done, packets)
+            if vif is not None:
+                vif.drain()
 
+        if vif is not None:
+            vif.stop = stop
         with stop, _rare_collections():
             # A live source ends by itself when asked to, after what was captured until then.
             now = never if live else stop
-            sizes = (settings["threads"], settings["batch.bytes"], settings["batch.packets"], packet_limit)
-            pace = Pace(*sizes, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
+            threads = settings["threads"] if not live or in_turns(settings) else 2
+            sizes = (threads, settings["batch.bytes"], settings["batch.packets"], packet_limit)
+            queue = queue_rules(settings) if live else QueueRules()
+            pace = Pace(*sizes, queue=queue, at_once=settings["tcp.latency_optimization"], stop=now, on_progress=progress)
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
-                with watched(pipeline, pace, info, self.host, self.tell, self._matching, self.written):
+                with watched(pipeline, pace, info, self.host, self.tell, self._matching, vif, self.written):
                     outcome = pipeline.run()
             finally:
                 if line is not None:
                     line.close()
                 if self._matching is not None:
                     self._matching.close()
+                if self._key_log is not None:
+                    self._key_log.close()
                 if compiler is not None:
                     compiler.close()
                     if compiler.problem():
                         not_compiled(compiler.problem())
+        if vif is not None and (not self._run.quiet or vif.lost):
+            say(vif.account())
         stopped = live or outcome.stopped
         return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
 

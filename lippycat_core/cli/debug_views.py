@@ -108,10 +108,18 @@ def buffers(a: Answer) -> list[str]:
         (what, f"{size(a[held])} of {size(a[limit])}", fill(a[held], a[limit]))
         for what, held, limit in (
             ("TCP segments", "tcp_bytes", "tcp_limit_bytes"),
+            ("TCP messages", "stream_bytes", "stream_limit_bytes"),
             ("IP fragments", "fragment_bytes", "fragment_limit_bytes"),
         )
     ]
+    rows.append(("stream buffers", tallies(a["stream_buffers"]), f"{a['unfinished']:,} messages unfinished"))
+    rows.append(("TCP batch", f"{a['tcp_batch']:,} messages", ""))
     rows.append(("queue", f"{a['queue']} of {a['queue_limit']} batches", fill(a["queue"], a["queue_limit"])))
+    if a["queue_limit_bytes"]:
+        held, limit = a["queue_bytes"], a["queue_limit_bytes"]
+        rows.append(("queue memory", f"{size(held)} of {size(limit)}", fill(held, limit)))
+    if a["batch_limit_packets"]:
+        rows.append(("next batch", f"{a['batch_limit_packets']:,} packets", ""))
     rows.append(("dropped", tallies(a["dropped"]) or "none", lost(a["drop_pct"], MUCH_LOST_PCT)))
     return aligned(rows)
 
@@ -133,7 +141,8 @@ def _clock(epoch_s: float) -> str:
 
 def config(a: Answer) -> list[str]:
     """Every setting."""
-    return aligned([["KEY", "VALUE", "ORIGIN"], *([row["key"], row["shown"] or "-", row["origin"]] for row in a["config"])])
+    rows = ([row["key"], row["shown"] or "-", row["shown_unit"] or "-", row["origin"]] for row in a["config"])
+    return aligned([["KEY", "VALUE", "UNIT", "ORIGIN"], *rows])
 
 
 def stacks(a: Answer) -> list[str]:

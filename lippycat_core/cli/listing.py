@@ -8,22 +8,24 @@ from lippycat_core.builtin.jsonlines import JsonForm, write_lines
 from lippycat_core.builtin.packetlist import Form, PacketList
 from lippycat_core.builtin.text import TextForm, TextWriter, accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Output, Run, Write, Writers
+from lippycat_core.cli.options import Input, Output, Run, Vif, Write, Writers
 from lippycat_core.cli.writing import Keeping
 from lippycat_core.errors import UsageError
 from lippycat_core.interfaces.dissect import Dissector
 from lippycat_core.interfaces.sink import Sink
 
 
-def list_packets(source: Input, run: Run, output: Output, write: Write, writers: Writers, *, count: int | None) -> int:
+def list_packets(source: Input, run: Run, output: Output, write: Write, writers: Writers, vif: Vif, *, count: int | None) -> int:
     """Run `lc sniff` and return its exit code."""
     if write.file == "-" and output.format is not None:
         raise UsageError("-w - and --format both want standard output; write the packets to a file, or leave --format out")
-    setup = Setup("sniff", source, run, {**write.flags(), **writers.flags()})
+    setup = Setup("sniff", source, run, {**write.flags(), **writers.flags(), **vif.flags()})
     form = output.chosen(sys.stdout.isatty())
-    listed = write.file is None or output.format is not None
+    listed = output.format is not None or (write.file is None and not setup.settings["vif.enabled"])
     with Keeping(setup, write, alone=not listed) as keeping:
         sinks: list[Sink] = keeping.sinks()
+        if setup.virtual_interface is not None:
+            sinks.append(setup.virtual_interface)
         if listed:
             sinks.append(packet_list(form))
         result = setup.analyse(_simple_dissectors(setup) if listed else [], sinks, packet_limit=count)

@@ -30,6 +30,8 @@ class Input(NamedTuple):
     snaplen: int | None = None
     promisc: bool | None = None
     user: str | None = None
+    threads: int | None = None
+    driver: str | None = None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -39,6 +41,8 @@ class Input(NamedTuple):
             "capture.snaplen": self.snaplen,
             "capture.promisc": self.promisc,
             "capture.user": self.user,
+            "capture.threads": self.threads,
+            "capture.driver": self.driver,
         }
 
 
@@ -80,10 +84,13 @@ class Tcp(NamedTuple):
     max_buffers: int | None
     buffer_strategy: str | None
     memory_limit: str | None
+    stream_queue_buffer: int | None
+    stream_max_queue_time: str | None
     buffer_max_age: str | None
     cleanup_interval: str | None
     memory_optimization: bool | None
     auto_tuning: bool | None
+    enable_backpressure: bool | None
     stream_timeout: str | None
     assembler_max_pages: int | None
     buffer_pool_size: int | None
@@ -92,6 +99,32 @@ class Tcp(NamedTuple):
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
         return {f"tcp.{name}": value for name, value in self._asdict().items()}
+
+
+class Vif(NamedTuple):
+    """Whether packets go to a virtual interface, and how; None leaves the setting to environment, file and default."""
+
+    enabled: bool | None
+    name: str | None
+    netns: str | None
+    type: str | None
+    replay_timing: bool | None
+    speed: str | None
+    startup_delay: str | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {f"vif.{name}": value for name, value in self._asdict().items()}
+
+
+class Tls(NamedTuple):
+    """What opens TLS; None leaves it to environment, file and default."""
+
+    keylog: str | None
+
+    def flags(self) -> dict[str, object]:
+        """The settings that these options override."""
+        return {"tls.keylog": self.keylog}
 
 
 class Writers(NamedTuple):
@@ -170,10 +203,17 @@ def input_options(
     user: Annotated[
         str | None, typer.Option(metavar="NAME", help="Go on as this user after root has opened the capture; root keeps root.")
     ] = None,
+    capture_threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Threads that take live packets out of the kernel, a ring each.")
+    ] = None,
+    capture_driver: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who captures live: auto, afpacket, pcap, or another of `lc plugins capture`."),
+    ] = None,
 ) -> Input:
     """Options that say what is read."""
     names = tuple(name.strip() for word in interface or () for name in word.split(","))
-    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user)
+    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads, capture_driver)
     return Input(read_file or [], capture_filter, tolerate_truncation, names, *live)
 
 
@@ -240,6 +280,12 @@ def tcp_options(
     tcp_memory_limit: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Bytes that all TCP streams together may hold: 25MB, 2GiB.")
     ] = None,
+    stream_queue_buffer: Annotated[
+        int | None, typer.Option(metavar="N", help="Batches of live packets that may wait for the analysis.")
+    ] = None,
+    tcp_stream_max_queue_time: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Live packets that waited longer for the analysis are dropped: 30s.")
+    ] = None,
     tcp_buffer_max_age: Annotated[
         str | None, typer.Option(metavar="DURATION", help="A stream buffer untouched for so long is released: 300s, 2m.")
     ] = None,
@@ -250,7 +296,14 @@ def tcp_options(
     ] = None,
     enable_auto_tuning: Annotated[
         bool | None,
-        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let the batch size follow how many messages come."),
+        typer.Option("--enable-auto-tuning/--no-enable-auto-tuning", help="Let batches and the queue follow what comes."),
+    ] = None,
+    enable_backpressure: Annotated[
+        bool | None,
+        typer.Option(
+            "--enable-backpressure/--no-enable-backpressure",
+            help="Live: let the capture wait for the analysis, instead of dropping what finds no room in the queue.",
+        ),
     ] = None,
     tcp_stream_timeout: Annotated[
         str | None, typer.Option(metavar="DURATION", help="How long a stream waits for a missing segment: 300s, 2m.")
@@ -273,15 +326,59 @@ def tcp_options(
         max_tcp_buffers,
         tcp_buffer_strategy,
         tcp_memory_limit,
+        stream_queue_buffer,
+        tcp_stream_max_queue_time,
         tcp_buffer_max_age,
         tcp_cleanup_interval,
         memory_optimization,
         enable_auto_tuning,
+        enable_backpressure,
         tcp_stream_timeout,
         tcp_assembler_max_pages,
         tcp_buffer_pool_size,
         tcp_latency_optimization,
     )
+
+
+def vif_options(
+    virtual_interface: Annotated[
+        bool | None,
+        typer.Option(
+            "--virtual-interface/--no-virtual-interface",
+            "-V",
+            help="Inject the packets that the run keeps into a virtual interface, for Wireshark, tcpdump or Snort to read.",
+        ),
+    ] = None,
+    vif_name: Annotated[str | None, typer.Option(metavar="NAME", help="What that interface is called: lc0.")] = None,
+    vif_netns: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make it in this network namespace, which exists.")
+    ] = None,
+    vif_type: Annotated[
+        str | None, typer.Option(metavar="tap|tun", help="tap takes Ethernet frames, tun bare IP packets.")
+    ] = None,
+    vif_replay_timing: Annotated[
+        bool | None,
+        typer.Option("--vif-replay-timing/--no-vif-replay-timing", help="Packets of files as far apart as they were captured."),
+    ] = None,
+    vif_speed: Annotated[
+        str | None, typer.Option(metavar="FACTOR", help="With that so many times faster, 0.5 for half as fast.")
+    ] = None,
+    vif_startup_delay: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long after the interface is up the first packet comes: 3s.")
+    ] = None,
+) -> Vif:
+    """Options that say whether packets go to a virtual interface, and when."""
+    return Vif(virtual_interface, vif_name, vif_netns, vif_type, vif_replay_timing, vif_speed, vif_startup_delay)
+
+
+def tls_options(
+    tls_keylog: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Read TLS with the keys of this log (SSLKEYLOGFILE's format), also while it grows."),
+    ] = None,
+) -> Tls:
+    """Options that say what opens TLS."""
+    return Tls(tls_keylog)
 
 
 def writer_options(

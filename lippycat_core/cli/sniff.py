@@ -10,18 +10,27 @@ from lippycat_core.cli.options import (
     Input,
     Output,
     Run,
+    Vif,
     Write,
     Writers,
     input_options,
     output_options,
     run_options,
+    vif_options,
     with_options,
     write_options,
     writer_options,
 )
 
 
-@with_options(source=input_options, run=run_options, output=output_options, write=write_options, writers=writer_options)
+@with_options(
+    source=input_options,
+    run=run_options,
+    output=output_options,
+    write=write_options,
+    writers=writer_options,
+    vif=vif_options,
+)
 def sniff(
     count: Annotated[int | None, typer.Option("-c", "--count", metavar="N", min=1, help="End after this many packets.")] = None,
     *,
@@ -30,8 +39,9 @@ def sniff(
     output: Output,
     write: Write,
     writers: Writers,
+    vif: Vif,
 ) -> int:
-    """List packets, or write them to a file; subcommands look into protocols."""
+    """List packets, or write them to a file or an interface; subcommands look into protocols."""
     from lippycat_core.cli.listing import list_packets
 
-    return list_packets(source, run, output, write, writers, count=count)
+    return list_packets(source, run, output, write, writers, vif, count=count)

@@ -11,6 +11,8 @@ from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import load_settings
 from lippycat_core.interfaces.dissect import BulkDissector
 from lippycat_core.kernels.header import find_field
+from lippycat_core.kernels.inject import gather
+from lippycat_core.kernels.lanes import merge_lanes
 from lippycat_core.kernels.merge import merge
 from lippycat_core.kernels.pack import pack_pcap, pack_pcapng
 from lippycat_core.kernels.ring import take
@@ -18,7 +20,7 @@ from lippycat_core.kernels.walk import walk_pcap, walk_pcapng
 from lippycat_core.kernelset import Kernel
 from lippycat_core.matching.search import KERNELS as SEARCH
 
-PACKETS = (walk_pcap, walk_pcapng, merge, take, pack_pcap, pack_pcapng)
+PACKETS = (walk_pcap, walk_pcapng, merge, take, merge_lanes, pack_pcap, pack_pcapng, gather)
 """What reading and writing any capture takes."""
 
 MATCHING = (*SEARCH, find_field)

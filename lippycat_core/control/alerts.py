@@ -79,8 +79,8 @@ def rules(stale_s: float) -> tuple[Rule, ...]:
         ),
         Rule(
             "tcp_memory",
-            "TCP segments that wait for a missing one fill their memory to",
-            "raise limits.tcp_bytes, or lower limits.tcp_timeout",
+            "TCP streams fill their memory to",
+            "raise --tcp-memory-limit, or lower --tcp-stream-timeout",
             0.80,
             0.95,
             slack=0.9,

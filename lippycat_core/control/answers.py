@@ -68,7 +68,12 @@ class Answers:
     def _stacks(self) -> dict[str, object]:
         frames = sys._current_frames()
         threads = [
-            {"name": thread.name, "ident": thread.ident, "stack": _stack(frames.get(thread.ident or 0))}
+            {
+                "name": thread.name,
+                "ident": thread.ident,
+                "native_id": thread.native_id,
+                "stack": _stack(frames.get(thread.ident or 0)),
+            }
             for thread in threading.enumerate()
         ]
         return {**self._head(), "threads": threads}
@@ -90,7 +95,10 @@ def health(m: Mapping[str, Any]) -> dict[str, object]:
         "undecodable_pct": percent(sum(m["lippycat_packets_undecodable_total"].values()), m["lippycat_packets_total"]),
         "queue": m["lippycat_queue_batches"],
         "queue_limit": m["lippycat_queue_limit_batches"],
-        "tcp_buffer_pct": percent(m["lippycat_tcp_buffer_bytes"], m["lippycat_tcp_buffer_limit_bytes"]),
+        "tcp_buffer_pct": max(
+            percent(m["lippycat_tcp_buffer_bytes"], m["lippycat_tcp_buffer_limit_bytes"]),
+            percent(m["lippycat_stream_buffer_bytes"], m["lippycat_stream_buffer_limit_bytes"]),
+        ),
         "resident_bytes": m["lippycat_resident_memory_bytes"],
     }
 
@@ -131,14 +139,22 @@ def streams(m: Mapping[str, Any]) -> dict[str, object]:
 
 
 def buffers(m: Mapping[str, Any]) -> dict[str, object]:
-    """What is held back: TCP segments, fragments, batches; and what was lost before them."""
+    """What is held back: TCP segments, messages that are not whole, fragments, batches; and what was lost before them."""
     return {
         "tcp_bytes": m["lippycat_tcp_buffer_bytes"],
         "tcp_limit_bytes": m["lippycat_tcp_buffer_limit_bytes"],
+        "stream_bytes": m["lippycat_stream_buffer_bytes"],
+        "stream_limit_bytes": m["lippycat_stream_buffer_limit_bytes"],
+        "stream_buffers": m["lippycat_stream_buffers"],
+        "unfinished": m["lippycat_unfinished_messages"],
+        "tcp_batch": m["lippycat_tcp_batch_messages"],
         "fragment_bytes": m["lippycat_fragment_buffer_bytes"],
         "fragment_limit_bytes": m["lippycat_fragment_buffer_limit_bytes"],
         "queue": m["lippycat_queue_batches"],
         "queue_limit": m["lippycat_queue_limit_batches"],
+        "queue_bytes": m["lippycat_queue_bytes"],
+        "queue_limit_bytes": m["lippycat_queue_limit_bytes"],
+        "batch_limit_packets": m["lippycat_batch_limit_packets"],
         "dropped": _seen(m["lippycat_packets_dropped_total"]),
         "drop_pct": percent(sum(m["lippycat_packets_dropped_total"].values()), m["lippycat_packets_total"]),
     }

@@ -19,7 +19,11 @@ RULES_FILE, DASHBOARD_FILE = "alert-rules.yml", "grafana-dashboard.json"
 EXPRESSIONS = {
     "drop_rate": "sum without (reason) (rate(lippycat_packets_dropped_total[1m])) / rate(lippycat_packets_total[1m])",
     "undecodable_rate": "sum without (reason) (rate(lippycat_packets_undecodable_total[1m])) / rate(lippycat_packets_total[1m])",
-    "tcp_memory": "lippycat_tcp_buffer_bytes / lippycat_tcp_buffer_limit_bytes",
+    "tcp_memory": (
+        "max without (part) ("
+        'label_replace(lippycat_tcp_buffer_bytes / lippycat_tcp_buffer_limit_bytes, "part", "segments", "", "")'
+        ' or label_replace(lippycat_stream_buffer_bytes / lippycat_stream_buffer_limit_bytes, "part", "messages", "", ""))'
+    ),
     "stale_capture": "lippycat_last_packet_seconds",
     "match_backend_failed": "sum without (backend) (increase(lippycat_match_failures_total[5m]))",
 }

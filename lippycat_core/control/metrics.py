@@ -19,12 +19,17 @@ HELD = ("flows", "tcp_connections", "sessions", "calls", "dialogs", "streams", O
 EVICTED = (
     *HELD[:-1],
     "fragments",
+    "layer_bytes",
+    "layer_unreadable",
+    "sctp_associations",
+    "sctp_bytes",
+    "sctp_out_of_window",
+    "sctp_timeout",
     "tcp_buffer_age",
     "tcp_buffer_bytes",
     "tcp_buffer_full",
     "tcp_buffer_overwritten",
     "tcp_buffers",
-    "tcp_buffers_idle",
     "tcp_bytes",
     "tcp_heads",
     "tcp_out_of_window",
@@ -32,10 +37,12 @@ EVICTED = (
     "tcp_timeout",
     OTHER,
 )
-DROPS = ("kernel", "interface", "damaged", OTHER)
+DROPS = ("kernel", "interface", "damaged", "queue", "queue_time", OTHER)
 REPEATED = ("sip_copy", "sip_retransmission", "rtp_duplicate", OTHER)
 BACKENDS = ("pure", "simd", "opencl", "cuda", OTHER)
+INJECTED = ("injected", "dropped", "skipped")
 LEVELS = ("warning", "critical")
+STREAM_BUFFERS = ("open", "idle", "pooled")
 
 
 class Metric(NamedTuple):
@@ -66,6 +73,7 @@ METRICS = (
     _counter("bytes", "bytes", "On the wire, of all packets that were looked at."),
     _counter("evicted", "entries", "Given up because a table was full or waited for too long.", "table", EVICTED),
     _counter("repeated", "items", "Came more than once.", "what", REPEATED),
+    _counter("vif_packets", "packets", "For the virtual interface, by what became of them.", "result", INJECTED),
     _counter("match_batches", "batches", "Matched, by match backend.", "backend", BACKENDS),
     _counter("match_failures", "failures", "Failures of match backends.", "backend", BACKENDS),
     _counter("written_packets", "packets", "Written to files; one that is in several counts for each."),
@@ -78,10 +86,18 @@ METRICS = (
     _gauge("flows_limit", "entries", "Directions of conversations that the flow table may hold."),
     _gauge("tcp_buffer_bytes", "bytes", "Held of TCP segments that wait for a missing one."),
     _gauge("tcp_buffer_limit_bytes", "bytes", "The most that they may be."),
+    _gauge("stream_buffers", "buffers", "Of TCP streams: with bytes of a message, without, for reuse.", "state", STREAM_BUFFERS),
+    _gauge("stream_buffer_bytes", "bytes", "Held of messages over TCP that are not whole."),
+    _gauge("stream_buffer_limit_bytes", "bytes", "The most that they may be."),
+    _gauge("unfinished_messages", "messages", "Over TCP, of which more must come."),
+    _gauge("tcp_batch_messages", "messages", "Over TCP, that are looked at together now."),
     _gauge("fragment_buffer_bytes", "bytes", "Held of IP fragments."),
     _gauge("fragment_buffer_limit_bytes", "bytes", "The most that they may be."),
     _gauge("queue_batches", "batches", "Read and waiting for the worker (with two threads)."),
     _gauge("queue_limit_batches", "batches", "The most that can wait."),
+    _gauge("queue_bytes", "bytes", "Memory of those that wait."),
+    _gauge("queue_limit_bytes", "bytes", "The most that it may be; 0 where the number of batches is the only bound."),
+    _gauge("batch_limit_packets", "packets", "Room in the batch that is read next; 0 with one thread."),
     Metric("lippycat_batch_seconds", "histogram", "seconds", "From a batch that was read to its results written."),
     _gauge("last_packet_seconds", "seconds", "Since the last batch with packets."),
     _gauge("alerts", "alerts", "Active now.", "level", LEVELS),

@@ -42,7 +42,8 @@ class Watch(NamedTuple):
     place: Path | None = None  # where the control socket is to be; None: nowhere
     config: Callable[[], Sequence[Mapping[str, object]]] = tuple
     match: FallbackBackend | None = None
-    written: Callable[[], Figures] = Figures
+    injected: Callable[[], Mapping[str, int]] = dict  # packets for a virtual interface, by result
+    written: Callable[[], Figures] = Figures  # what is kept on disk
 
 
 class Monitor:
@@ -72,7 +73,7 @@ class Monitor:
     def begin(self, pipeline: Pipeline) -> None:
         """Watch `pipeline`, which is about to run with our `batch` as its `on_batch`."""
         self._pipeline = pipeline
-        self._reading = Reading(pipeline, self.watch.limits, self.watch.match, self.watch.written)
+        self._reading = Reading(pipeline, self.watch.limits, self.watch.match, self.watch.injected, self.watch.written)
         self._last = self._reading.snapshot({})
         self._thread = threading.Thread(target=self._run, name="lc-control", daemon=True)
         self._thread.start()

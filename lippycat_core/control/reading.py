@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, cast
 
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
-from lippycat_core.interfaces.dissect import Observed
+from lippycat_core.interfaces.dissect import KeepsStreams, Observed
 from lippycat_core.matching.fallback import FallbackBackend
-from lippycat_core.pipeline import QUEUE_LIMIT, Pipeline
+from lippycat_core.pipeline import Pipeline
 from lippycat_core.writing.figures import Figures
 
 
@@ -25,19 +25,21 @@ class Limits(NamedTuple):
 
 
 class Reading:
-    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used;
-    `written` says what was written to files."""
+    """Reads a pipeline. `batches` are its times, kept by who is told of each batch; `match` is the backend, where one is used,
+    `injected` gives the packets for a virtual interface by result, `written` says what was written to files."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         limits: Limits,
         match: FallbackBackend | None = None,
+        injected: Callable[[], Mapping[str, int]] = dict,
         written: Callable[[], Figures] = Figures,
     ) -> None:
         self._pipeline = pipeline
         self._limits = limits
         self._match = match
+        self._injected = injected
         self._written = written
         self.batches = BatchTimes()
         self.begun = self.last_packet = time.monotonic()
@@ -50,13 +52,21 @@ class Reading:
         return cast(int, accounting["captured"]), sum(dropped.values()), sum(undecodable.values())
 
     def tcp_fill(self) -> float:
-        """Share of the TCP buffers' memory that is in use."""
-        tcp = self._pipeline.parts.tcp
-        return tcp.held_bytes / tcp.bytes_limit
+        """Share of the TCP memory that is in use: segments that wait, or messages that are not whole, whichever is fuller."""
+        tcp, kept = self._pipeline.parts.tcp, self._streams_kept()
+        return max(tcp.held_bytes / tcp.bytes_limit, kept["held_bytes"] / max(1, kept["max_bytes"]))
 
     def queue_fill(self) -> float:
-        """Share of the queue that was full when the worker took its last batch."""
-        return self._pipeline.queued / QUEUE_LIMIT
+        """Share of the queue that is full."""
+        return self._pipeline.waiting.fill
+
+    def _streams_kept(self) -> Counter[str]:
+        """What dissectors keep of TCP streams, those together that keep some."""
+        kept: Counter[str] = Counter()
+        for dissector in self._pipeline.parts.dissectors:
+            if isinstance(dissector, KeepsStreams):
+                kept.update(dissector.tcp_figures())
+        return kept
 
     def match_failures(self) -> int:
         """Failures of match backends so far."""
@@ -65,7 +75,7 @@ class Reading:
     def snapshot(self, alerts: Mapping[str, int]) -> Snapshot:
         """All metrics; the pipeline must be between two batches. `alerts` are the active ones, by level."""
         pipeline, now = self._pipeline, time.monotonic()
-        parts = pipeline.parts
+        parts, waiting = pipeline.parts, pipeline.waiting
         accounting = pipeline.accounting()
         held = Counter({"flows": len(parts.flows), "tcp_connections": parts.tcp.connections})
         repeated: Counter[str] = Counter()
@@ -73,15 +83,22 @@ class Reading:
             if isinstance(dissector, Observed):
                 held.update(dissector.held())
                 repeated.update(dissector.repeated())
+        kept = self._streams_kept()
         failures = Counter(failure.driver for failure in self._match.failures) if self._match is not None else {}
         labelled: dict[str, Mapping[str, int]] = {
             "lippycat_packets_dropped_total": _counts(accounting["dropped"]),
             "lippycat_packets_undecodable_total": _counts(accounting["undecodable"]),
             "lippycat_evicted_total": pipeline.evicted(),
             "lippycat_repeated_total": repeated,
+            "lippycat_vif_packets_total": self._injected(),
             "lippycat_match_batches_total": self._match.batches if self._match is not None else {},
             "lippycat_match_failures_total": failures,
             "lippycat_entries": held,
+            "lippycat_stream_buffers": {
+                "open": kept["open"],
+                "idle": kept["buffers"] - kept["open"],
+                "pooled": kept["pooled"],
+            },
             "lippycat_alerts": {level: alerts.get(level, 0) for level in LEVELS},
         }
         written = self._written()
@@ -99,10 +116,17 @@ class Reading:
             "lippycat_flows_limit": self._limits.flows,
             "lippycat_tcp_buffer_bytes": parts.tcp.held_bytes,
             "lippycat_tcp_buffer_limit_bytes": parts.tcp.bytes_limit,
+            "lippycat_stream_buffer_bytes": kept["held_bytes"],
+            "lippycat_stream_buffer_limit_bytes": kept["max_bytes"],
+            "lippycat_unfinished_messages": kept["unfinished"],
+            "lippycat_tcp_batch_messages": kept["batch_size"],
             "lippycat_fragment_buffer_bytes": parts.fragments.bytes_held,
             "lippycat_fragment_buffer_limit_bytes": self._limits.fragment_bytes,
-            "lippycat_queue_batches": pipeline.queued,
-            "lippycat_queue_limit_batches": QUEUE_LIMIT,
+            "lippycat_queue_batches": waiting.batches,
+            "lippycat_queue_limit_batches": waiting.limit,
+            "lippycat_queue_bytes": waiting.nbytes,
+            "lippycat_queue_limit_bytes": waiting.nbytes_limit,
+            "lippycat_batch_limit_packets": waiting.rows,
             "lippycat_last_packet_seconds": round(now - self.last_packet, 3),
             "lippycat_resident_memory_bytes": resident_bytes(),
             "lippycat_uptime_seconds": round(now - self.begun, 3),

@@ -15,7 +15,7 @@ from lippycat_core.errors import DriverUnfit, PluginError
 from lippycat_core.host import measured
 from lippycat_core.host.hooks import HookCaller
 from lippycat_core.host.inspection import what_is_wrong
-from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, KINDS, Entry, Installed, one_line
+from lippycat_core.host.installed import DISSECT, DRIVER_KINDS, KINDS, LAYERS, Entry, Installed, one_line
 from lippycat_core.host.ranking import ABSENT, BROKEN, CHOSEN, FIT, UNFIT, Candidate, candidates
 from lippycat_core.host.settings import Settings
 from lippycat_core.interfaces.provider import Provider
@@ -26,7 +26,7 @@ WORTH_IT = 0.8
 OFF = ("pure", "off")
 """Names that choose no compiler: the kernels themselves run."""
 
-WISHES = {"buffer": "tcp.buffer_strategy"}
+WISHES = {"buffer": "tcp.buffer_strategy", "capture": "capture.driver"}
 """Settings that name a driver and are not called like its kind."""
 
 ALIASES = {"match": {"cpu-simd": "simd", "disabled": "pure"}}
@@ -75,6 +75,7 @@ FIRST_PARTY = (
     FirstParty("match", "opencl", "lippycat-opencl", "patterns on GPUs and other OpenCL devices"),
     FirstParty("match", "simd", "lippycat-simd", "patterns with compiled kernels"),
     FirstParty("dissect", "voip", "lippycat-voip", "SIP calls and RTP streams, `lc sniff voip`"),
+    FirstParty("layers", "tls", "lippycat-tls", "what TLS carries, with a key log"),
 )
 
 
@@ -185,14 +186,22 @@ class Host:
         """
         wanted = None if names is None else set(names)
         entries = [e for e in _first_of_each_name(self.installed.entries(DISSECT)) if wanted is None or e.name in wanted]
+        return self._made(DISSECT, "dissector", entries, _dissector)
+
+    def layers(self) -> list[Any]:
+        """An instance of each stream layer, in the order of distribution and name; as with dissectors, one that cannot be made
+        is left out and named."""
+        return self._made(LAYERS, "layer", _first_of_each_name(self.installed.entries(LAYERS)), _layer)
+
+    def _made(self, kind: str, called: str, entries: list[Entry], check: Callable[[str, Any], Any]) -> list[Any]:
         made: list[Any] = []
 
         def broken(entry: Entry, error: BaseException) -> None:
-            self._problem(f"dissector {entry.name} of {entry.distribution} is left out: {error}")
+            self._problem(f"{called} {entry.name} of {entry.distribution} is left out: {error}")
 
-        for entry, plugin in self.installed.load(DISSECT, entries, broken):
+        for entry, plugin in self.installed.load(kind, entries, broken):
             try:
-                made.append(_dissector(entry.name, plugin()))
+                made.append(check(entry.name, plugin()))
             except PluginError as error:
                 broken(entry, error)
             except (Exception, SystemExit) as error:
@@ -266,6 +275,17 @@ def _dissector(name: str, made: Any) -> Any:
         raise PluginError("it is no dissector: neither name, claims and open() nor what a BulkDissector has")
     if made.name != name:
         raise PluginError(f"its entry point is called {name!r}, the dissector calls itself {str(made.name)[:40]!r}")
+    return made
+
+
+def _layer(name: str, made: Any) -> Any:
+    """`made`, if it is a stream layer of that name. PluginError where it is not."""
+    from lippycat_core.interfaces.layer import StreamLayer
+
+    if not isinstance(made, StreamLayer):
+        raise PluginError("it is no layer: it lacks one of name, over, messages, claim_stream() and open()")
+    if made.name != name:
+        raise PluginError(f"its entry point is called {name!r}, the layer calls itself {str(made.name)[:40]!r}")
     return made
 
 

@@ -17,8 +17,8 @@ from stevedore.extension import ExtensionManager
 from lippycat_core.errors import PluginError
 
 DRIVER_KINDS = ("capture", "compiler", "match", "buffer", "transport")
-DISSECT, HOOKS, SETTINGS = "dissect", "hooks", "settings"
-KINDS = (*DRIVER_KINDS, DISSECT, HOOKS)
+DISSECT, LAYERS, HOOKS, SETTINGS = "dissect", "layers", "hooks", "settings"
+KINDS = (*DRIVER_KINDS, DISSECT, LAYERS, HOOKS)
 PREFIX = "lippycat."
 
 

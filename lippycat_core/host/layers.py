@@ -24,9 +24,17 @@ LARGEST_FILE = 1 << 20
 OTHER_OPTIONS = {
     "match": "gpu-backend",
     "control.socket": "control",
+    "vif.enabled": "virtual-interface",
+    "capture.buffer_bytes": "pcap-buffer-size",
+    "capture.buffer_packets": "buffer-size",
+    "capture.snaplen": "snaplen",
+    "capture.promisc": "promisc",
+    "capture.user": "user",
     "tcp.max_buffers": "max-tcp-buffers",
     "tcp.memory_optimization": "memory-optimization",
     "tcp.auto_tuning": "enable-auto-tuning",
+    "tcp.stream_queue_buffer": "stream-queue-buffer",
+    "tcp.enable_backpressure": "enable-backpressure",
 }
 """Settings whose option is not called like their key."""
 
@@ -59,6 +67,15 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Raw]:
         for name, value in environ.items()
         if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS and value.strip()
     }
+
+
+FALLBACKS = {"SSLKEYLOGFILE": "tls.keylog"}
+"""Variables that are not ours, and the settings that they give where nobody has set these."""
+
+
+def fallbacks(environ: Mapping[str, str]) -> dict[str, Raw]:
+    """What variables of others say of settings."""
+    return {key: Raw(environ[name], f"environment {name}") for name, key in FALLBACKS.items() if environ.get(name, "").strip()}
 
 
 def find_file(home: Path | None) -> Path | None:

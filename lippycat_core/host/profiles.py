@@ -6,6 +6,7 @@ value of the profile and nothing else.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 from collections.abc import Mapping
@@ -27,10 +28,13 @@ VALUES: Mapping[str, tuple[object, object, object, object]] = {
     "tcp.max_buffers": (500, 5000, 20000, 2000),
     "tcp.buffer_strategy": ("fixed", "adaptive", "ring", "fixed"),
     "tcp.memory_limit": ("25MiB", "100MiB", "500MiB", "200MiB"),
+    "tcp.stream_queue_buffer": (50, 250, 1000, 100),
+    "tcp.stream_max_queue_time": ("60s", "120s", "180s", "30s"),
     "tcp.buffer_max_age": ("120s", "300s", "600s", "60s"),
     "tcp.cleanup_interval": ("30s", "60s", "120s", "15s"),
     "tcp.memory_optimization": (True, False, False, False),
     "tcp.auto_tuning": (False, True, True, False),
+    "tcp.enable_backpressure": (True, True, False, False),
     "tcp.stream_timeout": ("180s", "300s", "600s", "120s"),
     "tcp.assembler_max_pages": (25, 100, 500, 50),
     "tcp.buffer_pool_size": (100, 1000, 5000, 500),
@@ -40,16 +44,29 @@ VALUES: Mapping[str, tuple[object, object, object, object]] = {
 }
 """Values by key, in the order of `NAMES`, as a user would write them."""
 
+LIMITS: Mapping[str, Mapping[str, object]] = {
+    "minimal": {
+        "limits.flows": 65_536,
+        "limits.tcp_connections": 8192,
+        "limits.fragment_bytes": "2MiB",
+    },
+}
+"""What a profile makes of settings that are not of TCP alone; a plugin says so of its own (docs/settings.md). In the others
+defaults hold."""
+
 SPELLINGS: Mapping[str, str] = {
     "voip.tcp_performance_mode": MODE,
     "voip.tcp_batch_size": "tcp.batch_size",
     "voip.max_tcp_buffers": "tcp.max_buffers",
     "voip.tcp_buffer_strategy": "tcp.buffer_strategy",
     "voip.tcp_memory_limit": "tcp.memory_limit",
+    "voip.stream_queue_buffer": "tcp.stream_queue_buffer",
+    "voip.tcp_stream_max_queue_time": "tcp.stream_max_queue_time",
     "voip.tcp_buffer_max_age": "tcp.buffer_max_age",
     "voip.tcp_cleanup_interval": "tcp.cleanup_interval",
     "voip.memory_optimization": "tcp.memory_optimization",
     "voip.enable_auto_tuning": "tcp.auto_tuning",
+    "voip.enable_backpressure": "tcp.enable_backpressure",
     "voip.tcp_stream_timeout": "tcp.stream_timeout",
     "voip.tcp_assembler_max_pages": "tcp.assembler_max_pages",
     "voip.tcp_buffer_pool_size": "tcp.buffer_pool_size",
@@ -90,10 +107,16 @@ def profile(raw: Raw | None) -> str:
     return name
 
 
-def layer(name: str) -> dict[str, Raw]:
-    """The values of a profile."""
+def layer(name: str, sections: Mapping[str, type]) -> dict[str, Raw]:
+    """The values of a profile, with those that the fields of plugins' sections name in their metadata."""
     at = NAMES.index(name)
-    return {key: Raw(values[at], f"profile {name}") for key, values in VALUES.items()}
+    values = {key: values[at] for key, values in VALUES.items()}
+    values |= LIMITS.get(name, {})
+    for section, declared in sections.items():
+        for field in dataclasses.fields(declared):
+            if name in (of_profiles := field.metadata.get("profiles", {})):
+                values[f"{section}.{field.name}"] = of_profiles[name]
+    return {key: Raw(value, f"profile {name}") for key, value in values.items()}
 
 
 def balanced(key: str) -> object:

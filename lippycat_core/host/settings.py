@@ -1,7 +1,8 @@
 """Settings: which there are, what they may be, and where each value came from.
 
-The command line wins over the environment, that over the configuration file, that over the TCP profile (`profiles.py`), that
-over the default. A plugin adds a section of its own with a dataclass that an entry point of `lippycat.settings` names:
+The command line wins over the environment, that over the configuration file, that over what others' variables say
+(SSLKEYLOGFILE) and the TCP profile (`profiles.py`), those over the default. A plugin adds a section of its own with a
+dataclass that an entry point of `lippycat.settings` names:
 defaults from its fields, ranges and units from their metadata (`low`, `high`, `unit`: "duration" or "size").
 """
 
@@ -22,7 +23,7 @@ from pydantic_core.core_schema import ValidationInfo
 from lippycat_core.errors import SettingError
 from lippycat_core.host import profiles, units
 from lippycat_core.host.installed import SETTINGS, Entry, Installed
-from lippycat_core.host.layers import Raw, find_file, from_environment, from_file, from_flags
+from lippycat_core.host.layers import Raw, fallbacks, find_file, from_environment, from_file, from_flags
 
 S = TypeVar("S")
 
@@ -96,10 +97,13 @@ class Tcp(Section):
     max_buffers: int = _profiled("max_buffers", 1, 1 << 24, unit="streams")
     buffer_strategy: str = _profiled("buffer_strategy")
     memory_limit: int = _profiled("memory_limit", 64 * 1024, 8 << 30, unit="size")
+    stream_queue_buffer: int = _profiled("stream_queue_buffer", 1, 100_000, unit="batches")
+    stream_max_queue_time: int = _profiled("stream_max_queue_time", SECOND_NS // 10, 3600 * SECOND_NS, unit="duration")
     buffer_max_age: int = _profiled("buffer_max_age", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     cleanup_interval: int = _profiled("cleanup_interval", SECOND_NS, 3600 * SECOND_NS, unit="duration")
     memory_optimization: bool = _profiled("memory_optimization")
     auto_tuning: bool = _profiled("auto_tuning")
+    enable_backpressure: bool = _profiled("enable_backpressure")
     stream_timeout: int = _profiled("stream_timeout", SECOND_NS, 86_400 * SECOND_NS, unit="duration")
     assembler_max_pages: int = _profiled("assembler_max_pages", 1, 1 << 20, unit="pages of 4KiB")
     buffer_pool_size: int = _profiled("buffer_pool_size", 0, 1 << 24, unit="buffers")
@@ -135,12 +139,27 @@ class Gpu(Section):
 class Capture(Section):
     """How packets are captured live."""
 
+    driver: str = setting("auto")
     buffer_bytes: int = setting(32 << 20, 1 << 20, 2 << 30, unit="size")
     buffer_packets: int = setting(0, 0, 1_000_000)
     snaplen: int = setting(262_144, 64, 262_144)
     promisc: bool = setting(False)
     immediate: bool = setting(False)
+    threads: int = setting(1, 1, 16, unit="threads")
+    own_traffic: bool = setting(False)
     user: str = setting("")
+
+
+class Vif(Section):
+    """The virtual interface that packets are injected into."""
+
+    enabled: bool = setting(False)
+    name: str = setting("lc0")
+    netns: str = setting("")
+    type: str = setting("tap")
+    replay_timing: bool = setting(False)
+    speed: float = setting(1.0, 0, 1_000_000)
+    startup_delay: int = setting(3 * SECOND_NS, 0, 3600 * SECOND_NS, unit="duration")
 
 
 class Control(Section):
@@ -148,6 +167,12 @@ class Control(Section):
 
     socket: bool = setting(True)
     stale_after: int = setting(60 * SECOND_NS, SECOND_NS, 86_400 * SECOND_NS, unit="duration")
+
+
+class Tls(Section):
+    """What opens TLS."""
+
+    keylog: str = setting("")
 
 
 class Metrics(Section):
@@ -169,8 +194,10 @@ class Core(Section):
     write: Write = Write()
     gpu: Gpu = Gpu()
     capture: Capture = Capture()
+    vif: Vif = Vif()
     control: Control = Control()
     metrics: Metrics = Metrics()
+    tls: Tls = Tls()
 
 
 def _section_of(declared: type) -> type[Section]:
@@ -261,6 +288,7 @@ def load_settings(
     file = Path(config).expanduser() if config else find_file(_home() if home is None else home)
     raw: dict[str, Raw] = {}
     for layer in (
+        fallbacks(os.environ if environ is None else environ),
         from_file(file) if file else {},
         from_environment(os.environ if environ is None else environ),
         from_flags(flags or {}, declared),
@@ -275,7 +303,7 @@ def load_settings(
             raise SettingError(f"{_unknown(key, known)} ({written.origin})")
     mode = raw.get(profiles.MODE)
     name = profiles.profile(mode)
-    raw = {**profiles.layer(name), **raw}
+    raw = {**profiles.layer(name, declared), **raw}
     if mode is not None:
         raw[profiles.MODE] = Raw(name, mode.origin)
     try:

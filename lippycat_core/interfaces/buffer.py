@@ -6,7 +6,7 @@ decides which of them goes for want of room.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class StreamBuffer(Protocol):
@@ -49,3 +49,13 @@ class BufferStrategy(Protocol):
     def create(self) -> StreamBuffer:
         """A new empty buffer."""
         ...
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A `BufferStrategy` that says how much fits. Bytes that are together soon enough never go into its buffers, where
+    nothing would be lost in them: so it must take what it says, and `cost` be at most the next power of two, or 1 KiB. Into
+    buffers of one that does not say goes every segment of an unfinished message, as it comes."""
+
+    holds: int
+    """Bytes that a buffer holds at least before any is lost."""

@@ -60,11 +60,12 @@ class Dissector(Protocol):
 
 
 class Connection(Protocol):
-    """A TCP connection as its owner sees it, the same object for both directions."""
+    """A TCP connection, one inside it, or an SCTP association as its owner sees it, the same object for both directions."""
 
     owner: object  # the dissector that claimed it
     state: list[Any]  # the owner's to use, by side
     ends: list[tuple[Endpoint, Endpoint]]  # by side: who sends, and to whom
+    transport: str  # tcp, sctp, or what a layer calls itself: tls, ws, wss
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Run:
     """Bytes of one direction of a claimed TCP connection, next in order: a span of the batch's slab."""
 
     row: int  # row that made them available
-    flow: int  # flow slot of that direction
+    flow: int  # flow slot of that direction; -1 of an SCTP association, which has none
     connection: Connection
     side: int
     off: int
@@ -81,6 +82,7 @@ class Run:
     gap: int = 0  # bytes missing in front of this run, given up on; a run may have a gap and no bytes
     last: bool = False  # the connection is over: nothing of it follows
     records: Sequence[int] = ()  # numbers of the records that these bytes came in, some perhaps in batches before
+    whole: bool = False  # these bytes are one whole message by what carried them (RFC 7118, 4168)
 
 
 @runtime_checkable
@@ -119,6 +121,16 @@ class Observed(Protocol):
 
     def repeated(self) -> Mapping[str, int]:
         """What came more than once so far, by what it was."""
+        ...
+
+
+@runtime_checkable
+class KeepsStreams(Protocol):
+    """A dissector that keeps bytes of TCP streams until a message is whole, and says how much; asked like `Observed`."""
+
+    def tcp_figures(self) -> Mapping[str, int]:
+        """How things stand: `buffers` in use, of them `open` ones with bytes, `pooled` ones for reuse, `held_bytes` of
+        `max_bytes`, `unfinished` messages, `batch_size` messages looked at together."""
         ...
 
 

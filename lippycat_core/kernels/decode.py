@@ -11,6 +11,7 @@ from lippycat_core.columns import (
     FRAGMENT,
     FRESH,
     OTHER,
+    SCTP,
     TCP,
     TUNNEL_DEPTH,
     U8,
@@ -23,7 +24,7 @@ from lippycat_core.columns import (
 from lippycat_core.kernels.link import IPV4, IPV6, link_header, unwrap
 from lippycat_core.kernels.load import be16, be32, u8
 from lippycat_core.kernels.network import cut, ipv4, ipv6
-from lippycat_core.kernels.tunnel import NO_TUNNEL, ip_tunnel, is_tunnel_port, udp_tunnel
+from lippycat_core.kernels.tunnel import NO_TUNNEL, SCTP_HEADER, ip_tunnel, is_tunnel_port, sctp_in_udp, udp_tunnel
 
 MAX_IP_HEADERS = 8  # one inside the other
 
@@ -32,7 +33,7 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
     """Decode the FRESH rows from `begin` to `end`: writes `Net`, `Transport` and `Route.status` of them, and sets kind 0 and
     flow -1 in every row. Returns how many are fragments, and how many TCP segments.
 
-    Where there is no IP, and in undecodable rows, addresses are 0 and proto is -1; where there is no UDP or TCP, ports are
+    Where there is no IP, and in undecodable rows, addresses are 0 and proto is -1; where there is no UDP, TCP or SCTP, ports are
     0 and the payload is what follows the last header.
     """
     off, caplen, wirelen, link = frame.off, frame.caplen, frame.wirelen, frame.link
@@ -93,6 +94,11 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
                 ack[row] = be32(slab, header + 8)
                 tcp_flags[row] = u8(slab, header + 13) & 0x1F
                 continue
+            if protocol == SCTP:
+                seq[row] = be32(slab, header + 4)
+                ack[row] = 0
+                tcp_flags[row] = 0
+                continue
         else:
             sport[row] = 0
             dport[row] = 0
@@ -116,7 +122,7 @@ def decode(slab: U8, frame: Frame, net: Net, transport: Transport, route: Route,
 
 
 def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[int, int, int, int, int, int, int]:
-    """Walk a record's headers: (status, innermost IP header or -1, its protocol or -1, UDP or TCP header, payload, end of the
+    """Walk a record's headers: (status, innermost IP header or -1, its protocol or -1, transport header, payload, end of the
     captured payload, end of the payload on the wire), places in the slab."""
     end = off + caplen
     if end > len(slab):
@@ -165,6 +171,8 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
                     end = wire_end
             if not is_tunnel_port(be16(slab, pos), be16(slab, pos + 2)):
                 return DECODED, ip, UDP, pos, pos + 8, end, wire_end
+            if sctp_in_udp(slab, pos, end):
+                return DECODED, ip, SCTP, pos + 8, pos + 8 + SCTP_HEADER, end, wire_end
             ethertype, payload = udp_tunnel(slab, be16(slab, pos), be16(slab, pos + 2), pos + 8, end, wire_end)
             if ethertype == NO_TUNNEL:
                 return DECODED, ip, UDP, pos, pos + 8, end, wire_end
@@ -178,6 +186,10 @@ def locate(slab: U8, link: int, off: int, caplen: int, wirelen: int) -> tuple[in
             if payload > end:
                 return nothing(cut(payload, wire_end), off)
             return DECODED, ip, TCP, pos, payload, end, wire_end
+        elif protocol == SCTP:
+            if pos + SCTP_HEADER > end:
+                return nothing(cut(pos + SCTP_HEADER, wire_end), off)
+            return DECODED, ip, SCTP, pos, pos + SCTP_HEADER, end, wire_end
         else:
             ethertype, payload = ip_tunnel(slab, protocol, pos, end)
             if ethertype == NO_TUNNEL:

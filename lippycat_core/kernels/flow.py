@@ -25,7 +25,10 @@ FIRST_NS = 10  # packet clock at the first packet
 TCP_BASE = 11  # the number that the direction's next byte has, where a SYN or an ended connection tells; -1 where nothing does
 TCP_ACK = 12  # highest acknowledgement number this direction has sent, -1 before one
 TCP_TRIES = 13  # segments that dissectors will still be shown before the direction is refused, 0 before the first
-NEXT_FREE = 14  # free slot: the next one, -1 at the end; word 15 is spare
+TCP_OWNER = TCP_TRIES  # of a direction that somebody has claimed: the number of who did
+NEXT_FREE = 14  # free slot: the next one, -1 at the end
+TCP_TOUCHED = NEXT_FREE  # from T_OPEN on: record number of the direction's last row
+TCP_NEXT = 15  # T_RUNNING: position of the next byte, which is its sequence number modulo 2**32
 
 # What TCP_STATE says, to `kernels.tcp` and to `reassembly`. `track` runs ahead of both: whatever they do to a direction must
 # be right also where its peer has no slot yet, so they read the peer's row and write to it only what a new row holds.
@@ -33,6 +36,7 @@ T_FRESH = 0  # nothing is kept of this direction
 T_REFUSED = 1  # no dissector wants it: rows are skipped until a SYN with another number begins a new connection
 T_OPEN = 2  # reassembly keeps state: it sees all but bare acknowledgements
 T_WAITING = 3  # and a segment is missing: it sees the peer's acknowledgements too
+T_RUNNING = 4  # claimed, and nothing waits: the kernel itself gives the bytes that come in order
 
 # -- the table's own state: int64 each ----------------------------------------------------------------------------------
 STATE_WIDTH = 8

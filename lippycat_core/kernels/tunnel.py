@@ -15,6 +15,8 @@ IP_IN_IP, IPV6_IN_IP, GRE, ETHER_IP, MPLS_IN_IP = 4, 41, 47, 97, 137
 
 ERSPAN_II, ERSPAN_III = 0x88BE, 0x22EB  # GRE protocol types
 VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT = 4789, 4790, 8472, 6081, 2152
+SCTP_OVER_UDP = 9899  # RFC 6951
+SCTP_HEADER = 12
 G_PDU = 255  # GTP-U message type of a user's packet (3GPP TS 29.281, section 7.1)
 MAX_GTP_EXTENSIONS = 8
 NO_TUNNEL = 0  # an EtherType that is none
@@ -85,8 +87,10 @@ def erspan_iii(slab: U8, pos: int, end: int) -> tuple[int, int]:
 
 
 def is_tunnel_port(sport: int, dport: int) -> bool:
-    """Whether a look into the UDP payload can find a tunnel at all; GTP-U may answer from its port to any."""
-    return dport in (VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT) or sport == GTP_U_PORT
+    """Whether a look into the UDP payload can find a tunnel or SCTP at all; GTP-U and SCTP may answer from their port to any."""
+    if dport in (VXLAN_PORT, VXLAN_GPE_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_U_PORT, SCTP_OVER_UDP):
+        return True
+    return sport in (GTP_U_PORT, SCTP_OVER_UDP)
 
 
 def udp_tunnel(slab: U8, sport: int, dport: int, pos: int, end: int, wire_end: int) -> tuple[int, int]:
@@ -108,6 +112,18 @@ def udp_tunnel(slab: U8, sport: int, dport: int, pos: int, end: int, wire_end: i
     if ethertype in (IPV4, IPV6) and begins_ip(slab, ethertype, inner, end, wire_end):
         return ethertype, inner
     return NO_TUNNEL, pos
+
+
+def sctp_in_udp(slab: U8, pos: int, end: int) -> bool:
+    """Whether the UDP datagram at `pos` carries an SCTP packet (RFC 6951): the port says so, and what is inside has ports and
+    begins with a chunk that there is."""
+    if be16(slab, pos) != SCTP_OVER_UDP and be16(slab, pos + 2) != SCTP_OVER_UDP:
+        return False
+    chunk = pos + 8 + SCTP_HEADER
+    if chunk + 4 > end or be16(slab, pos + 8) == 0 or be16(slab, pos + 10) == 0:
+        return False
+    kind = u8(slab, chunk)
+    return (kind & 0x3F) < 16 and be16(slab, chunk + 2) >= 4
 
 
 def begins_ip(slab: U8, ethertype: int, pos: int, end: int, wire_end: int) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lippycat_core.batch import DEFAULT_ROWS, Batch
+from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import open_source
 from lippycat_core.events import Event
 from lippycat_core.filters import CaptureFilter
@@ -14,10 +15,13 @@ from lippycat_core.flows import FlowTable
 from lippycat_core.fragments import FragmentTable
 from lippycat_core.interfaces.capture import CaptureSource, Fault
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
+from lippycat_core.interfaces.layer import StreamLayer
 from lippycat_core.interfaces.sink import Sink
 from lippycat_core.kernelset import Interpreted, KernelSet
+from lippycat_core.layers import Layers
 from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
+from lippycat_core.sctp import SctpAssociations
 from lippycat_core.sessions import Sessions
 
 VARYING = ("seconds", "backend")
@@ -66,8 +70,13 @@ def run(
     batch_packets: int = DEFAULT_ROWS,
     bpf: str | None = None,
     sinks: Sequence[Sink] = (),
+    queue: QueueRules | None = None,
+    layers: Sequence[StreamLayer] = (),
 ) -> Run:
-    """Run `dissectors` over a source or capture files and give what was written. Deterministic but for `VARYING`."""
+    """Run `dissectors`, and `layers` in front of them, over a source or capture files and give what was written.
+
+    Deterministic but for `VARYING`, and for what `queue` drops with two threads.
+    """
     kernels = Interpreted() if kernels is None else kernels
     if isinstance(source, (str, Path)):
         source = [source]
@@ -79,16 +88,22 @@ def run(
     if simple:
         bulk.append(Sessions(simple, flows, lambda name, error: problems.append(error)))
     collector = Collector()
+    through = Layers(layers, lambda name, error: problems.append(error))
+    tcp = TcpReassembly(flows, [*through.owners, *bulk])
+    through.attach(tcp)
     parts = Parts(
         source=opened,
         dissectors=bulk,
         sinks=[collector, *sinks],
         flows=flows,
         fragments=FragmentTable(),
-        tcp=TcpReassembly(flows, bulk),
+        tcp=tcp,
+        layers=through,
+        sctp=SctpAssociations(bulk),
         capture_filter=CaptureFilter(bpf) if bpf else None,
     )
-    outcome = Pipeline(parts, Pace(threads=threads, batch_packets=batch_packets), Speed(kernels)).run()
+    pace = Pace(threads=threads, batch_packets=batch_packets, queue=queue or QueueRules())
+    outcome = Pipeline(parts, pace, Speed(kernels)).run()
     if problems:
         raise problems[0]
     for field in VARYING:

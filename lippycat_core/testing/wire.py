@@ -40,6 +40,24 @@ while at + 16 <= len(data):
         time.sleep(pause)
 """
 
+_RECORDER = """
+import signal, socket, struct, sys, time
+name, path = sys.argv[1:]
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+end.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
+end.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS
+end.bind((name, 0))
+link = 101 if end.getsockname()[3] == 65534 else 1
+with open(path, "wb") as out:
+    out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, link))
+    while True:
+        data, more, _, _ = end.recvmsg(1 << 18, 64)
+        seconds, ns = struct.unpack("qq", more[0][2])
+        out.write(struct.pack("<IIII", seconds, ns, len(data), len(data)) + data)
+        out.flush()
+"""
+
 
 class Wire:
     """A namespace `name` whose `NEAR` and `FAR` are the ends of one cable, without IPv6 chatter."""
@@ -64,12 +82,29 @@ class Wire:
         """Send the frames of a little-endian pcap file."""
         self.run(sys.executable, "-c", _SENDER, interface, pcap, str(pause_s))
 
+    @contextmanager
+    def recorded(self, interface: str, pcap: Path) -> Iterator[None]:
+        """Everything that `interface` shows, either way, is written to a pcap file for as long as the context lasts. It goes
+        through a plain socket, and so shows what other programs see."""
+        before = self._bound()
+        process = self.start(sys.executable, "-c", _RECORDER, interface, pcap)
+        try:
+            self.wait_until_captured(before + 1)
+            yield
+            time.sleep(0.3)  # the last packet may be on its way
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+    def _bound(self) -> int:
+        """Packet sockets that take everything."""
+        return sum(line.split()[3] == "0003" for line in self.run("cat", "/proc/net/packet").splitlines()[1:])
+
     def wait_until_captured(self, sockets: int = 1, timeout_s: float = 30.0) -> None:
         """Wait until so many packet sockets are bound. TimeoutError."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            rows = [line.split() for line in self.run("cat", "/proc/net/packet").splitlines()[1:]]
-            if sum(row[3] == "0003" for row in rows) >= sockets:
+            if self._bound() >= sockets:
                 return
             time.sleep(0.05)
         raise TimeoutError(f"no {sockets} packet sockets in {self.name} after {timeout_s} s")

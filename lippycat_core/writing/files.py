@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lippycat_core.builtin.outputs import STDOUT, Output, PlainOutput, Tally
+from lippycat_core.builtin.pipes import is_pipe
 from lippycat_core.timetext import rfc3339
 from lippycat_core.writing.crew import Crew, CrewOutput
 from lippycat_core.writing.encryption import EncryptedOutput, Key
@@ -48,10 +49,11 @@ class Opener:
         """The output of a file, or of standard output for `-`. OSError where it cannot be opened, UsageError where something
         that it takes is not installed."""
         plain = not packing and self._key is None
+        read_meanwhile = path == STDOUT or is_pipe(path)
         output: Output = PlainOutput(path, pcapng=pcapng if plain else None, exclusive=exclusive, mode=mode, tally=self._tally)
         if self._key is not None:
             output = EncryptedOutput(output, self._key)
         if packing:
             output = PackedOutput(output, packing, self._level)
         self._count += 1
-        return output if path == STDOUT else CrewOutput(output, self._crew, self._count)
+        return output if read_meanwhile else CrewOutput(output, self._crew, self._count)

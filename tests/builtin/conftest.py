@@ -37,7 +37,7 @@ def read(kernels: KernelSet) -> Read:
         packets: list[Packet] = []
         batch.clear(1)
         while source.fill(batch, 1000):
-            assert batch.rows > 0, "a file gave nothing, but did not end"
+            assert batch.rows > 0 or batch.secrets, "a file gave nothing, but did not end"
             frame = batch.frame
             for row in range(batch.rows):
                 off, caplen = int(frame.off[row]), int(frame.caplen[row])

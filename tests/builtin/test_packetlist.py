@@ -190,3 +190,9 @@ def test_lines_are_written_whole_to_a_stream_that_takes_them_in_parts() -> None:
     stream = Sparing()
     write_lines(stream, ["one line", "another"])
     assert stream.taken == b"one line\nanother\n"
+
+
+def test_so_is_text() -> None:
+    stream = Sparing()
+    TextWriter(io.TextIOWrapper(stream, encoding="utf-8", write_through=True))(["Zoë called", "another"])
+    assert bytes(stream.taken).decode() == "Zoë called\nanother\n"

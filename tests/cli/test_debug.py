@@ -165,7 +165,7 @@ def test_every_topic_has_a_text_and_an_object(start: Callable[..., Fed], debug: 
         "streams": r"calls +\d+ ",
         "buffers": r"TCP segments +0 bytes of 50\.0 MiB",
         "alerts": r"no alerts",
-        "config": r"voip\.sip_user +alice +option --sip-user\n",
+        "config": r"voip\.sip_user +alice +- +option --sip-user\n",
         "stacks": r"thread MainThread:\n  .*\n",
         "heap": r"TYPE +COUNT +BYTES\ndict|TYPE",
     }

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from lippycat_core.batch import Batch
+from lippycat_core.batchqueue import BatchQueue, QueueRules
 from lippycat_core.builtin.files import open_source
 from lippycat_core.control.alerts import CLEARED, CRITICAL, MOST_CLEARED, WARNING, AlertBook, Rule, Window, rate, rules
 from lippycat_core.control.monitor import Monitor, Watch
@@ -158,7 +160,9 @@ def test_a_pipe_that_falls_silent_is_stale_and_a_file_never() -> None:
 def test_a_full_queue_is_news_on_a_pipe_alone() -> None:
     for endless, names in ((True, ["queue_fill"]), (False, [])):
         monitor, pipeline, _, hooked, _ = watched(endless=endless)
-        pipeline.queued = 2
+        pipeline._queue = queue = BatchQueue(QueueRules(batches=2), lambda rows: Batch(Interpreted(), capacity=rows), 4)
+        for _ in range(2):
+            queue.put(queue.blank())
         with pipeline.busy:
             monitor.batch(10, 0.001)
         monitor.look(monitor._reading.last_packet + 1.0)

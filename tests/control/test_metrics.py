@@ -98,7 +98,7 @@ def test_what_was_written_is_asked_for_each_time() -> None:
     flows = FlowTable(kernels)
     parts = Parts(open_source([str(EXAMPLE)], kernels), [], [], flows, FragmentTable(), TcpReassembly(flows, []))
     written = [Figures(), Figures(7, 700, 2, 1, 4, 3)]
-    reading = Reading(Pipeline(parts, Pace(), Speed(kernels)), Limits(2, 2), None, lambda: written.pop(0))
+    reading = Reading(Pipeline(parts, Pace(), Speed(kernels)), Limits(2, 2), written=lambda: written.pop(0))
     names = ("written_packets", "written_bytes", "written_files", "write_failures", "commands", "command_failures")
     for wanted in ((0,) * 6, (7, 700, 2, 1, 4, 3)):
         numbers = reading.snapshot({}).as_json()

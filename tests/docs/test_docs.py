@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,32 @@ def test_the_tutorials_match_backend_passes_the_kit(tmp_path: Path) -> None:
     done = subprocess.run([*run, "test_find.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\d\d+ passed", done.stdout)
+
+
+def test_the_tutorials_layer_reads_through(tmp_path: Path) -> None:
+    from lippycat_core.interfaces.layer import StreamLayer
+    from lippycat_core.testing.packets import write_pcap
+    from lippycat_core.testing.runs import run
+    from lippycat_core.testing.streams import tcp_conversation
+
+    text = (ROOT / "docs" / "writing-plugins.md").read_text()
+    code = re.search(r"```python\n(class Proxy:.*?)```", text, re.S)
+    assert code is not None
+    scope: dict[str, Any] = {}
+    exec(compile(code[1], "writing-plugins.md", "exec"), scope)
+    assert isinstance(scope["Proxy"](), StreamLayer)
+    pytest.importorskip("lippycat_voip", reason="lippycat-voip is not installed: no SIP to read")
+    from lippycat_voip.dissector import VoipDissector
+
+    sip = b"OPTIONS sip:a@example.org SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"
+    for segment in (1, 1400):
+        pieces = [
+            (0, b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + sip),
+            (1, b"SIP/2.0 200 OK\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n"),
+        ]
+        path = write_pcap(tmp_path / "x.pcap", tcp_conversation(pieces, segment=segment))
+        summary: Any = run(path, VoipDissector(), layers=[scope["Proxy"]()]).summary
+        assert summary["sip"]["messages"] == 2
 
 
 def test_the_tutorials_buffer_passes_the_kit(tmp_path: Path) -> None:

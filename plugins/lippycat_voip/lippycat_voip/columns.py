@@ -12,13 +12,16 @@ from typing import TypeAlias
 Row: TypeAlias = Sequence[int]
 """One row of a flat table, as Python reads it."""
 
+# Transports that are no IP protocol of their own (M_TRANSPORT)
+TLS, WS, WSS = 256, 257, 258
+
 # -- kinds that `classify` tells apart (VoipDissector.kinds; RFC 7983, 5761) -----------------------------------------
 K_SIP, K_RTP, K_RTCP, K_STUN, K_DTLS, K_ZRTP = 0, 1, 2, 3, 4, 5
 KINDS = ("sip", "rtp", "rtcp", "stun", "dtls", "zrtp")
 
 # -- one SIP message: int32, written by kernels.sip ------------------------------------------------------------------
 M_ROW = 0  # batch row of the datagram, or of the segment that completed the message
-M_TRANSPORT = 1  # 17 UDP, 6 TCP
+M_TRANSPORT = 1  # 17 UDP, 6 TCP, or what carries it inside TCP or beside it (transports.py)
 M_OFF = 2
 M_LEN = 3  # captured bytes of the message
 M_FLAGS = 4  # F_ bits

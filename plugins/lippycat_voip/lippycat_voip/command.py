@@ -12,6 +12,8 @@ from lippycat_core.cli.options import (
     Output,
     Run,
     Tcp,
+    Tls,
+    Vif,
     Write,
     Writers,
     input_options,
@@ -19,6 +21,8 @@ from lippycat_core.cli.options import (
     output_options,
     run_options,
     tcp_options,
+    tls_options,
+    vif_options,
     with_options,
     write_options,
     writer_options,
@@ -31,8 +35,10 @@ from lippycat_core.cli.options import (
     output=output_options,
     match=match_options,
     tcp=tcp_options,
-    writers=writer_options,
+    tls=tls_options,
     write=write_options,
+    writers=writer_options,
+    vif=vif_options,
 )
 def voip(
     files: Annotated[list[str] | None, typer.Argument(metavar="FILE", help="Capture files, like -r.", show_default=False)] = None,
@@ -103,8 +109,10 @@ def voip(
     output: Output,
     match: Match,
     tcp: Tcp,
-    writers: Writers,
+    tls: Tls,
     write: Write,
+    writers: Writers,
+    vif: Vif,
 ) -> int:
     """SIP calls and their RTP streams: who called whom, how it ended, and how well it sounded."""
     from lippycat_voip.session import analyse
@@ -115,8 +123,10 @@ def voip(
         output,
         match,
         tcp,
-        writers,
+        tls,
         write,
+        writers,
+        vif,
         filters={
             "sip_user": sip_user,
             "sip_user_file": sip_user_file,

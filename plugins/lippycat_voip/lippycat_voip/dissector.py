@@ -23,19 +23,23 @@ from lippycat_core.interfaces.dissect import Run, Segment
 from lippycat_core.interfaces.match import MatchBackend
 from lippycat_core.interfaces.sink import PacketWriter
 from lippycat_core.kernelset import Kernel, KernelSet
+from lippycat_core.runs import RunTable
 from lippycat_core.streambuffers import StreamBuffers
 from lippycat_voip.batching import BatchSize
+from lippycat_voip.boundaries import Boundaries
+from lippycat_voip.bulkframer import BulkFramer, Framed
 from lippycat_voip.callbuffer import Bounds, CallBuffer, Owner
-from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_WIDTH
+from lippycat_voip.columns import KINDS, M_WIDTH, SP_ROW, SP_TRANSPORT, SP_WIDTH
 from lippycat_voip.dialogs import DialogOptions, DialogTable
 from lippycat_voip.filing import Filing
 from lippycat_voip.following import Follower, row_ends
-from lippycat_voip.framer import Framer, claim_stream
+from lippycat_voip.framer import LARGEST_BODY, Framer, claim_stream
 from lippycat_voip.heldpackets import CallPackets
 from lippycat_voip.kernels.cells import gather
 from lippycat_voip.kernels.classify import classify
 from lippycat_voip.kernels.collect import END_WIDTH, TIME_WIDTH, collect, ends
 from lippycat_voip.kernels.frame import frame
+from lippycat_voip.kernels.frames import frame_runs
 from lippycat_voip.kernels.rtcp import compound, reports
 from lippycat_voip.kernels.rtp import advance, reindex
 from lippycat_voip.kernels.sdp import describe
@@ -45,6 +49,7 @@ from lippycat_voip.media import Media
 from lippycat_voip.sdp import Descriptions
 from lippycat_voip.selection import Filters, Selection
 from lippycat_voip.streams import StreamTable
+from lippycat_voip.transports import transport_number
 
 CHUNK = 512
 """Messages that are parsed at once: their table (112 KB) stays in the cache with what is read from it."""
@@ -75,7 +80,7 @@ class VoipOptions:
 
 
 class VoipDissector:
-    """SIP over UDP and TCP, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
+    """SIP over UDP, TCP and what TCP carries, SDP, RTP and RTCP: gives `call`, `dialog`, `stream` and `message` events."""
 
     name: ClassVar[str] = "voip"
     kinds: ClassVar[tuple[str, ...]] = KINDS
@@ -86,6 +91,7 @@ class VoipDissector:
         parse,
         describe,
         frame,
+        frame_runs,
         gather,
         advance,
         reindex,
@@ -126,6 +132,8 @@ class VoipDissector:
             self._follower.ask(filtering=self._dialogs.filtering, listing=options.rtp_heuristic)
         self._descriptions = Descriptions()
         self._framer = Framer(buffers=options.buffers)
+        self._boundaries = Boundaries()
+        self._bulk_framer = BulkFramer(self._framer, LARGEST_BODY, self._frame_run)
         self._batch = BatchSize(options.batch_size, CHUNK, tuned=options.tune_batches)
         self._base = 0
         self._table: I32 = np.zeros(CHUNK * M_WIDTH, np.int32)
@@ -148,6 +156,8 @@ class VoipDissector:
         self._streams.bind(kernels)
         self._descriptions.bind(kernels)
         self._framer.bind(kernels)
+        self._boundaries.bind(kernels)
+        self._bulk_framer.bind(kernels)
         if self._selection is not None:
             self._selection.bind(kernels)
         if self._follower is not None:
@@ -227,26 +237,46 @@ class VoipDissector:
 
     def _mixed(self, segment: Segment, count: int) -> None:
         """Messages of datagrams and of streams, in the order of the rows that completed them."""
-        batch = segment.batch
+        carriers: list[Sequence[Owner]] = []  # packets behind each message, where they are followed
+        if self._follower is None and isinstance(segment.runs, RunTable):
+            framed = self._bulk_framer.frame(segment.batch, segment.runs, self)
+        else:
+            framed = self._one_by_one(segment, carriers)
+        if self._follower is not None:
+            self._follower.ordered()
+        both = np.concatenate([self._spans[: count * SP_WIDTH], framed.spans]).reshape(-1, SP_WIDTH)
+        streams, behind = framed.runs, dict(enumerate(carriers))
+        if count:
+            order = np.argsort(both[:, SP_ROW], kind="stable")
+            places = {which - count: at for at, which in enumerate(order.tolist()) if which >= count}
+            streams = {places[which]: run for which, run in streams.items()}
+            behind = {places[which]: packets for which, packets in behind.items()}
+            both = np.ascontiguousarray(both[order])
+        together = self._batch.size if framed.messages else CHUNK
+        self._signalling(segment, both.reshape(-1), len(both), streams, behind, together)
+        if framed.messages:
+            self._batch.note(framed.messages)
+
+    def _frame_run(self, batch: Batch, run: Run, spans: list[int]) -> None:
+        """Append the messages of one run, and say what carried them."""
+        begin = len(spans)
+        (self._boundaries if run.whole else self._framer).feed(batch, run, spans)
+        if len(spans) > begin and run.connection.transport != "tcp":
+            number = transport_number(run.connection.transport)
+            spans[begin + SP_TRANSPORT :: SP_WIDTH] = [number] * ((len(spans) - begin) // SP_WIDTH)
+
+    def _one_by_one(self, segment: Segment, carriers: list[Sequence[Owner]]) -> Framed:
+        """Frame run by run, and learn what packets carry each message."""
         framed: list[int] = []
         owners: list[Run] = []
-        carriers: list[Sequence[Owner]] = []  # packets behind each message, where they are followed
         for run in segment.runs:
             if run.connection.owner is self:
-                self._framer.feed(batch, run, framed)
+                self._frame_run(segment.batch, run, framed)
                 completed = len(framed) // SP_WIDTH - len(owners)
                 owners += [run] * completed
                 if self._follower is not None:
                     carriers += self._follower.run(run, run.connection.state[run.side], completed)
-        if self._follower is not None:
-            self._follower.ordered()
-        both = np.concatenate([self._spans[: count * SP_WIDTH], np.array(framed, np.int32)]).reshape(-1, SP_WIDTH)
-        order = np.argsort(both[:, SP_ROW], kind="stable")
-        streams = {at: owners[which - count] for at, which in enumerate(order.tolist()) if which >= count}
-        behind = {at: carriers[which - count] for at, which in enumerate(order.tolist()) if carriers and which >= count}
-        self._signalling(segment, np.ascontiguousarray(both[order]).reshape(-1), len(order), streams, behind)
-        if owners:
-            self._batch.note(len(owners))
+        return Framed(np.array(framed, np.int32), len(owners), dict(enumerate(owners)))
 
     def _signalling(
         self,
@@ -255,11 +285,11 @@ class VoipDissector:
         count: int,
         streams: Mapping[int, Run],
         carriers: Mapping[int, Sequence[Owner]] = MappingProxyType({}),
+        together: int = CHUNK,
     ) -> None:
-        """Parse messages a chunk at a time and hand each to its dialog; `streams` names the run of those from TCP, `carriers`
-        their packets. Where there are such, a chunk is what the batch size says."""
+        """Parse messages, so many `together`, and hand each to its dialog; `streams` names the run of those from TCP whose ends
+        are not those of their row, `carriers` the packets of those from TCP that are followed."""
         follower, batch = self._follower, segment.batch
-        together = self._batch.size if streams else CHUNK
         views, mem, record0 = batch.views, batch.mem, batch.first_record
         message = self._dialogs.message
         for first in range(0, count, together):
@@ -285,7 +315,7 @@ class VoipDissector:
                     continue
                 if first + m in carriers:
                     follower.streamed(carriers[first + m], dialog)
-                elif not streams or first + m not in streams:
+                elif first + m not in streams:
                     follower.datagram(row[0], dialog)
 
     def tcp_figures(self) -> Mapping[str, int]:
@@ -315,7 +345,8 @@ class VoipDissector:
         """The SIP, call and media fields of the summary record."""
         summary = self._dialogs.summary()
         framer = self._framer
-        streams = {"unfinished": framer.dropped + framer.unfinished, "oversized": framer.oversized}
+        unfinished = framer.dropped + framer.unfinished + self._boundaries.dropped
+        streams = {"unfinished": unfinished, "oversized": framer.oversized}
         return {**summary, "sip": {**cast(Mapping[str, object], summary["sip"]), **streams}}
 
     def evicted(self) -> Mapping[str, int]:

@@ -56,9 +56,10 @@ _FIRST_WORDS = (b"SIP/2.0", *(name.encode() for name in METHODS[INVITE:OTHER_MET
 class Direction:
     """What waits for more bytes of one direction; the bytes lie in its stream buffer."""
 
-    __slots__ = ("carriers", "held", "line", "midline", "need", "segments", "skip")
+    __slots__ = ("carriers", "held", "line", "midline", "need", "segments", "skip", "slot")
 
-    def __init__(self) -> None:
+    def __init__(self, slot: int) -> None:
+        self.slot = slot  # flow slot
         self.held = 0  # bytes of an unfinished message
         self.need = 0  # bytes of the whole message; 0 while its header section is not complete
         self.line = -1  # where in what is held the last line ends
@@ -66,6 +67,11 @@ class Direction:
         self.skip = 0  # bytes of a message that went out cut short
         self.midline = False  # inside a line that is junk
         self.carriers: list[Owner] = []  # the packets of what is held, where somebody follows them
+
+    @property
+    def waits(self) -> bool:
+        """Whether what comes next belongs to what came before."""
+        return self.held > 0 or self.skip > 0 or self.midline
 
 
 class Framer:
@@ -101,7 +107,7 @@ class Framer:
         sides = run.connection.state
         direction = sides[run.side]
         if direction is None:
-            direction = sides[run.side] = Direction()
+            direction = sides[run.side] = Direction(run.flow)
         if run.gap:
             self._gap(batch, run, direction, spans)
         at, end = run.off, run.off + run.length
@@ -142,8 +148,8 @@ class Framer:
             for side in sides:
                 if side is not None:
                     if side.held:
-                        self._drop(side, batch, run.row)
-                    self.buffers.close(side)
+                        self._drop(side)
+                    self.buffers.release(side)
 
     def _begin(
         self, batch: Batch, run: Run, direction: Direction, begin: int, end: int, need: int, segments: int, spans: list[int]
@@ -153,7 +159,7 @@ class Framer:
         if self._keep(direction, batch, begin, end, run.row, segments) == KEPT:
             direction.need = need
             return
-        self._forget(direction, batch, run.row)
+        self._forget(direction)
         if need and not self.buffers.strategy.overwrites:
             spans += (run.row, TCP, begin, end - begin, need, segments)
         else:
@@ -182,7 +188,7 @@ class Framer:
             return end, end, 0
         if not self._enough(direction, bytes(batch.mem[at:end])):
             if self._keep(direction, batch, at, end, run.row, run.segments) != KEPT:
-                self._drop(direction, batch, run.row)
+                self._drop(direction)
                 direction.midline = True
             return end, end, 0
         off, segments = self._release(batch, run, direction, at, end)
@@ -203,7 +209,7 @@ class Framer:
         there is none any more. Either way the next begins where this one ends."""
         need = direction.need
         if did == OVERWRITTEN:
-            self._drop(direction, batch, run.row)
+            self._drop(direction)
         else:
             off, segments = self._release(batch, run, direction, run.off, run.off)
             spans += (run.row, TCP, off, had, need, segments)
@@ -219,7 +225,7 @@ class Framer:
             spans += (run.row, TCP, off, had, need, segments)
             direction.skip = max(need - had - run.gap, 0)
         else:
-            self._drop(direction, batch, run.row)
+            self._drop(direction)
         direction.midline = False
 
     def _keep(self, direction: Direction, batch: Batch, begin: int, end: int, row: int, segments: int) -> int:
@@ -241,15 +247,15 @@ class Framer:
         segments = direction.segments + (run.segments if end > begin else 0)
         off = batch.append(self.buffers.peek(direction))
         batch.append(bytes(batch.mem[begin:end]))
-        self._forget(direction, batch, run.row)
+        self._forget(direction)
         return off, segments
 
-    def _drop(self, direction: Direction, batch: Batch, row: int) -> None:
+    def _drop(self, direction: Direction) -> None:
         self.dropped += 1
-        self._forget(direction, batch, row)
+        self._forget(direction)
 
-    def _forget(self, direction: Direction, batch: Batch, row: int) -> None:
-        self.buffers.empty(direction, int(batch.route.now_ns[row]))
+    def _forget(self, direction: Direction) -> None:
+        self.buffers.release(direction)
         self._nothing_held(direction)
 
     def _evicted(self, key: Hashable) -> None:

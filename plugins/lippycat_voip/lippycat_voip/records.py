@@ -23,9 +23,7 @@ from lippycat_voip.states import (
     UNANSWERED_NS,
     name,
 )
-
-TRANSPORTS = {17: "udp", 6: "tcp"}
-"""Names of the IP protocol numbers in M_TRANSPORT."""
+from lippycat_voip.transports import TRANSPORTS
 
 
 def _ms(begin_ns: int | None, end_ns: int | None) -> float | None:

@@ -7,7 +7,8 @@ submission a chunk and kind of text.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -45,6 +46,10 @@ OUT_BYTES = 256 * 1024
 MOST_DIGITS = 16
 """Of a prefix or country code."""
 
+_NO_TOKEN = frozenset('/ *?,;:()<>@"=')
+"""What is in no encoding name that anybody uses, though a token may have a * (RFC 4566, section 9): who writes one means a
+wildcard, and names are compared whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -60,6 +65,11 @@ class Filters:
     codecs: Sequence[str] = ()
     dialling: Dialling = field(default_factory=Dialling)
     algorithm: str = Algorithm.AUTO.value
+    said: Mapping[str, str] = field(default_factory=dict)  # by setting, how the user said it where it was no option
+
+    def named(self, setting: str) -> str:
+        """What an error calls the filter that the setting `voip.SETTING` is."""
+        return self.said.get(setting) or "--" + setting.replace("_", "-")
 
     @property
     def any(self) -> bool:
@@ -79,13 +89,13 @@ class Selection:
     kernels: ClassVar[tuple[Kernel, ...]] = (addresses, identities)
 
     def __init__(self, filters: Filters, backend: MatchBackend, *, most_messages: int) -> None:
-        dialling = _checked(filters.dialling)
+        dialling = checked(filters.dialling)
         algorithm = algorithm_named(filters.algorithm)
         self._matchers: dict[int, Matcher] = {}
         for bit, patterns in _patterns(filters, dialling).items():
             self._matchers[bit] = backend.compile(PatternSet(patterns, algorithm=algorithm))
-        self._hosts = Networks(read_list("--ip", filters.hosts, None, "addresses")) if filters.hosts else None
-        self._codecs = _codec_names(filters.codecs)
+        self._hosts = _networks(filters.named("ip"), filters.hosts) if filters.hosts else None
+        self._codecs = _codec_names(filters.named("codec"), filters.codecs)
         self.complete = sum(self._matchers) + (BY_HOST if self._hosts else 0) + (BY_CODEC if self._codecs else 0)
         self._texts = self.complete & (BY_USER | BY_NUMBER | BY_URI)
         self._numbering = _numbering(dialling)
@@ -176,30 +186,49 @@ def _patterns(filters: Filters, dialling: Dialling) -> dict[int, list[Pattern]]:
     """The patterns of each kind of text that is asked for."""
     found: dict[int, list[Pattern]] = {}
     if filters.sip_users or filters.sip_user_file is not None:
-        names = read_list("--sip-user", filters.sip_users, filters.sip_user_file, "SIP users")
+        names = read_list(filters.named("sip_user"), filters.sip_users, filters.sip_user_file, "SIP users")
         found[BY_USER] = [text_pattern(name) for name in names]
     if filters.phone_numbers or filters.phone_number_file is not None:
-        numbers = read_list("--phone-number", filters.phone_numbers, filters.phone_number_file, "telephone numbers")
-        found[BY_NUMBER] = [pattern for number in numbers for pattern in number_patterns(number, dialling)]
+        said = filters.named("phone_number")
+        numbers = read_list(said, filters.phone_numbers, filters.phone_number_file, "telephone numbers")
+        with _naming(said if filters.phone_numbers else filters.phone_number_file or said):
+            found[BY_NUMBER] = [pattern for number in numbers for pattern in number_patterns(number, dialling)]
     if filters.uris:
-        found[BY_URI] = [uri_pattern(uri) for uri in _whole("--uri", filters.uris)]
+        with _naming(filters.named("uri")):
+            found[BY_URI] = [uri_pattern(uri) for uri in _whole(filters.uris)]
     if filters.call_ids:
-        found[BY_CALL_ID] = [text_pattern(call_id) for call_id in _whole("--call-id", filters.call_ids)]
+        with _naming(filters.named("call_id")):
+            found[BY_CALL_ID] = [text_pattern(call_id) for call_id in _whole(filters.call_ids)]
     return found
 
 
-def _whole(option: str, values: Sequence[str]) -> list[str]:
+@contextmanager
+def _naming(said: str) -> Iterator[None]:
+    """A FilterError says where what it speaks of was said."""
+    try:
+        yield
+    except FilterError as error:
+        raise FilterError(f"{said}: {error}") from None
+
+
+def _whole(values: Sequence[str]) -> list[str]:
     if not all(value.strip() for value in values):
-        raise FilterError(f"{option}: an empty pattern, which no call has: leave it out")
+        raise FilterError("an empty pattern, which no call has: leave it out")
     return [value.strip() for value in values]
 
 
-def _codec_names(given: Sequence[str]) -> frozenset[str]:
-    names = read_list("--codec", given, None, "codecs")
+def _networks(said: str, given: Sequence[str]) -> Networks:
+    texts = read_list(said, given, None, "addresses")
+    with _naming(said):
+        return Networks(texts)
+
+
+def _codec_names(said: str, given: Sequence[str]) -> frozenset[str]:
+    names = read_list(said, given, None, "codecs")
     for name in names:
-        if "/" in name or not name.isascii() or not name.isprintable() or " " in name:
+        if not name.isascii() or not name.isprintable() or not _NO_TOKEN.isdisjoint(name):
             raise FilterError(
-                f"--codec: {name!r} is no encoding name: write one as in a=rtpmap without its clock rate, such as PCMU"
+                f"{said}: {name!r} is no encoding name: write one as in a=rtpmap without its clock rate, such as PCMU"
             )
     return frozenset(name.lower() for name in names)
 
@@ -225,7 +254,7 @@ def algorithm_named(name: str) -> Algorithm:
         raise FilterError(f"--pattern-algorithm (voip.pattern_algorithm): no algorithm {name!r}; there are {known}") from None
 
 
-def _checked(dialling: Dialling) -> Dialling:
+def checked(dialling: Dialling) -> Dialling:
     """`dialling` without a country code's `+`; prefixes longest first, so that 0011 is not taken for 00. FilterError."""
     country = dialling.country.removeprefix("+")
     named = [("voip.international_prefixes", prefix) for prefix in dialling.international]

@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from lippycat_core.builtin.jsonlines import JsonLines, cannot_write
+from lippycat_core.builtin.tee import Tee
 from lippycat_core.builtin.text import accounting_line
 from lippycat_core.cli.compose import Setup
-from lippycat_core.cli.options import Input, Match, Output, Run, Tcp, Write, Writers
+from lippycat_core.cli.options import Input, Match, Output, Run, Tcp, Tls, Vif, Write, Writers
 from lippycat_core.cli.telling import say
 from lippycat_core.cli.writing import Keeping
 from lippycat_core.errors import SettingError, UsageError
 from lippycat_core.host.settings import Settings
-from lippycat_core.interfaces.sink import Sink
+from lippycat_core.interfaces.sink import PacketWriter, Sink
 from lippycat_core.writing.commands import Command
 from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import Pattern
@@ -26,7 +27,7 @@ from lippycat_voip.callcommand import VALUES, CallCommands, after_call
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.filing import FIELDS, After, Filing, FilingOptions, no_command
 from lippycat_voip.patterns import Dialling
-from lippycat_voip.selection import Filters, algorithm_named
+from lippycat_voip.selection import Filters, algorithm_named, checked
 from lippycat_voip.settings import VoipSettings
 
 PIPE_COLUMNS = 120
@@ -39,8 +40,10 @@ def analyse(
     output: Output,
     match: Match,
     tcp: Tcp,
-    writers: Writers,
+    tls: Tls,
     write: Write,
+    writers: Writers,
+    vif: Vif,
     *,
     filters: Mapping[str, Sequence[str] | str | None],
     messages: bool,
@@ -59,15 +62,17 @@ def analyse(
         raise UsageError(f"-w - and {option} both want standard output; write the packets to a file, or leave {option} out")
     flags: dict[str, object] = {f"voip.{name}": value or None for name, value in filters.items()}
     flags |= {f"voip.{name}": value for name, value in per_call.items()}
-    given = {**flags, "voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **writers.flags(), **write.flags()}
-    setup = Setup("sniff voip", source, run, given)
+    flags |= {"voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **tls.flags()}
+    flags |= {**write.flags(), **writers.flags(), **vif.flags()}
+    setup = Setup("sniff voip", source, run, flags)
     if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
     _none_set_empty(setup.settings, filters)
-    wanted = _filters(settings)
+    wanted = _filters(settings, _said(setup.settings, filters))
     algorithm_named(wanted.algorithm)
+    checked(wanted.dialling)
     if not wanted.by_pattern and setup.settings.origin("match") != "default":
         setup.host.choose("match")  # a name that is wrong is said though nothing is matched
     filed = settings.per_call_pcap
@@ -88,7 +93,7 @@ def analyse(
         buffers=setup.stream_buffers(),
         batch_size=setup.settings["tcp.batch_size"],
         tune_batches=setup.settings["tcp.auto_tuning"],
-        packets=write.file is not None or filed,
+        packets=write.file is not None or filed or setup.settings["vif.enabled"],
         filing=_filing(settings, keeping, after) if filed else None,
         bounds=Bounds(settings.call_buffer_calls, settings.call_buffer_bytes, settings.call_buffer_age),
     )
@@ -97,9 +102,9 @@ def analyse(
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
     with keeping:
-        writer = keeping.writer()
-        if writer is not None or filed:
-            sinks.append(dissector.packets(writer))
+        chosen: list[PacketWriter] = [one for one in (keeping.writer(), setup.virtual_interface) if one is not None]
+        if chosen or filed:
+            sinks.append(dissector.packets(Tee(chosen) if chosen else None))
         if not filed and command is not None:
             sinks.append(CallCommands(after))
         result = setup.analyse([dissector], sinks)
@@ -169,7 +174,13 @@ def _none_set_empty(settings: Settings, names: Iterable[str]) -> None:
             raise SettingError(f"{key}: empty, which would mean everybody ({origin}): name somebody, or leave it out")
 
 
-def _filters(settings: VoipSettings) -> Filters:
+def _said(settings: Settings, names: Iterable[str]) -> Mapping[str, str]:
+    """How each filter was said that is no option of this command line."""
+    origins = {name: settings.origin(f"voip.{name}") for name in names if settings.knows(f"voip.{name}")}
+    return {name: f"voip.{name} ({origin})" for name, origin in origins.items() if not origin.startswith("option")}
+
+
+def _filters(settings: VoipSettings, said: Mapping[str, str]) -> Filters:
     return Filters(
         sip_users=settings.sip_user,
         sip_user_file=settings.sip_user_file or None,
@@ -181,6 +192,7 @@ def _filters(settings: VoipSettings) -> Filters:
         codecs=settings.codec,
         dialling=Dialling(settings.international_prefixes, settings.country_code, settings.national_prefix),
         algorithm=settings.pattern_algorithm,
+        said=said,
     )
 
 

@@ -22,10 +22,14 @@ class VoipSettings:
     country_code: str = ""  # of national numbers; none: they mean nothing elsewhere
     national_prefix: str = "0"
     rtp_heuristic: bool = True  # list streams that no SDP announced
-    max_calls: int = field(default=100_000, metadata={"low": 1, "high": 10_000_000})
-    max_streams: int = field(default=200_000, metadata={"low": 1, "high": 10_000_000})
-    call_buffer_calls: int = field(default=10_000, metadata={"low": 1, "high": 10_000_000})  # dialogs and streams
-    call_buffer_bytes: int = field(default=64 << 20, metadata={"low": 64 << 10, "high": 8 << 30, "unit": "size"})
+    max_calls: int = field(default=100_000, metadata={"low": 1, "high": 10_000_000, "profiles": {"minimal": 4000}})
+    max_streams: int = field(default=200_000, metadata={"low": 1, "high": 10_000_000, "profiles": {"minimal": 8000}})
+    call_buffer_calls: int = field(  # dialogs and streams
+        default=10_000, metadata={"low": 1, "high": 10_000_000, "profiles": {"minimal": 2000}}
+    )
+    call_buffer_bytes: int = field(
+        default=64 << 20, metadata={"low": 64 << 10, "high": 8 << 30, "unit": "size", "profiles": {"minimal": "8MiB"}}
+    )
     call_buffer_age: int = field(default=60_000_000_000, metadata={"low": 10**9, "high": 3600 * 10**9, "unit": "duration"})
     per_call_pcap: bool = False  # a file for each call
     per_call_pcap_dir: str = "pcaps"

@@ -106,15 +106,16 @@ def test_filters_choose_calls(calls: Path, options: list[str], found: int) -> No
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (["--ip", "10.0.0.0/99"], "'10.0.0.0/99' is no IP address or network: write 192.0.2.1"),
+        (["--ip", "10.0.0.0/99"], "--ip: '10.0.0.0/99' is no IP address or network: write 192.0.2.1"),
         (["--ip", ""], "--ip: an empty address"),
         (["--codec", "PCMU,,opus"], "--codec: an empty name"),
         (["--codec", "PCMU/8000"], "--codec: 'PCMU/8000' is no encoding name"),
-        (["--phone-number", "alice"], "'alice' is no telephone number: write digits"),
+        (["--codec", "PCM*"], "--codec: 'PCM*' is no encoding name"),
+        (["--phone-number", "alice"], "--phone-number: 'alice' is no telephone number: write digits"),
         (["--phone-number-file", "no/such/file"], "cannot read the list of telephone numbers no/such/file: No such file"),
         (["--phone-number-file", ""], "--phone-number-file: an empty value"),
-        (["--uri", "alice@example.org"], "'alice@example.org' is no URI: begin with a scheme"),
-        (["--uri", "sip:a@b;lr"], "'sip:a@b;lr' has parameters"),
+        (["--uri", "alice@example.org"], "--uri: 'alice@example.org' is no URI: begin with a scheme"),
+        (["--uri", "sip:a@b;lr"], "--uri: 'sip:a@b;lr' has parameters"),
         (["--call-id", " "], "--call-id: an empty Call-ID"),
         (
             ["--sip-user", "a", "--pattern-algorithm", "best"],
@@ -127,6 +128,30 @@ def test_a_bad_filter_is_one_line(calls: Path, options: list[str], error: str) -
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lc: " + error)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "why"),
+    [
+        ("IP", "nonsense", "'nonsense' is no IP address or network"),
+        ("PHONE_NUMBER", "alice", "'alice' is no telephone number"),
+        ("URI", "alice", "'alice' is no URI"),
+        ("CODEC", "a b", "'a b' is no encoding name"),
+    ],
+)
+def test_a_bad_filter_of_the_environment_says_where_it_is(
+    calls: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, why: str
+) -> None:
+    monkeypatch.setenv(f"LIPPYCAT_VOIP__{setting}", value)
+    done = lc(calls)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"lc: voip.{setting.lower()} (environment LIPPYCAT_VOIP__{setting}): {why}")
+
+
+def test_a_bad_prefix_is_said_though_no_number_is_looked_for(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPPYCAT_VOIP__COUNTRY_CODE", "DE")
+    done = lc(calls)
+    assert (done.returncode, done.stderr) == (2, "lc: voip.country_code: 'DE' is no prefix: write digits, 16 at most\n")
 
 
 def test_filters_are_settings_too(calls: Path, tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +45,7 @@ class Watch:
         tcp, buffers = self.tcp, self.voip._framer.buffers
         pieces = [piece for s in tcp._streams.values() if s.order is not None for piece in s.order.pieces]
         waiting = sum(len(piece.data) for piece in pieces) + sum(len(s.head) for s in tcp._streams.values())
-        entries = [entry.buffer for entry in (*buffers._open.values(), *buffers._idle.values())]
+        entries = [entry.buffer for entry in buffers._open.values()]
         memory = sum(len(buffer._memory) for buffer in (*entries, *buffers._pool))
         assert waiting <= tcp.held_bytes
         assert memory == buffers.held_bytes
@@ -166,3 +169,39 @@ def test_beginnings_that_nobody_can_tell(attack: Attack) -> None:
     summary = attack(capture)
     assert summary["evicted"]["tcp_heads"] >= 2000 - (1 << 15) // 43
     assert summary["sip"]["messages"] == 10
+
+
+@pytest.mark.parametrize(("compiler", "most_mb"), [("pure", 150), ("simd", 230)])
+def test_the_whole_process_under_minimal(tmp_path: Path, compiler: str, most_mb: int) -> None:
+    """Half messages and holes in more streams than there may be connections, and a call from each that never ends."""
+    if compiler == "simd":
+        pytest.importorskip("lippycat_simd.kernels", reason="lippycat-simd is not installed: its memory is not measured")
+    capture = Capture()
+    half = text(1, 3000)[:1200]
+    for n in range(STREAMS):
+        capture.send(n, text(n).replace(b"MESSAGE", b"INVITE") + half)
+        capture.send(n, b"y" * 1000, missing=500)
+    path = write_pcap(tmp_path / "x.pcap", capture.records)
+    command = [
+        sys.executable,
+        "-m",
+        "lippycat_core",
+        "sniff",
+        "voip",
+        "-q",
+        "-r",
+        str(path),
+        "-M",
+        "minimal",
+        "--compiler",
+        compiler,
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)})
+    assert process.stdout is not None
+    summary = json.loads(process.stdout.read().splitlines()[-1])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert summary["evicted"]["calls"] >= STREAMS - 4000
+    assert summary["evicted"]["tcp_connections"] >= STREAMS - 8192
+    assert usage.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024) < most_mb

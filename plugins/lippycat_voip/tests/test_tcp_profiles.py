@@ -130,15 +130,8 @@ def test_memory_optimization(lc: Lc, made: list[tuple[VoipDissector, VoipOptions
 
 
 def test_tcp_buffer_pool_size(lc: Lc, made: list[tuple[VoipDissector, VoipOptions]]) -> None:
-    capture = Capture()
-    for n in range(4):
-        data = text(n, 100)
-        capture.send(n, data[:200])
-        capture.send(n, data[200:])
-    capture.wait(100)
-    options = ("--tcp-buffer-max-age", "10s", "--tcp-cleanup-interval", "10s")
-    lc(capture, *options)
-    lc(capture, *options, "--tcp-buffer-pool-size", "3")
+    lc(halves(4))
+    lc(halves(4), "--tcp-buffer-pool-size", "3")
     assert [dissector.tcp_figures()["pooled"] for dissector, _ in made] == [4, 3]
 
 

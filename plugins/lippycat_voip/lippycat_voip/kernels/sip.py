@@ -6,7 +6,7 @@ a message means is not decided here.
 
 from __future__ import annotations
 
-from lippycat_core.columns import I32, U8
+from lippycat_core.columns import I32, TCP, U8
 from lippycat_voip.columns import (
     F_MALFORMED,
     F_SDP,
@@ -45,6 +45,7 @@ from lippycat_voip.columns import (
     SP_TRANSPORT,
     SP_WIDTH,
     SP_WIRE_LEN,
+    TLS,
 )
 from lippycat_voip.kernels.headers import UNKNOWN, header_field, method_number
 from lippycat_voip.kernels.multipart import is_sdp, sdp_part
@@ -73,8 +74,6 @@ LINE_LIMIT = 256
 
 NUMBER_MAX = 2**31 - 1
 """The largest CSeq (RFC 3261, 8.1.1.5), and the largest number that a column holds."""
-
-UDP = 17
 
 
 def parse(slab: U8, spans: I32, count: int, table: I32) -> None:
@@ -219,7 +218,7 @@ def parse(slab: U8, spans: I32, count: int, table: I32) -> None:
             stop = body + content_length
         elif cut:
             flags |= F_TRUNCATED
-        elif content_length >= 0 or (transport != UDP and table[base + M_CONTENT_TYPE] >= 0):
+        elif content_length >= 0 or (transport in (TCP, TLS) and table[base + M_CONTENT_TYPE] >= 0):
             flags |= F_MALFORMED  # a body shorter than it says, or one in a stream that does not say (RFC 3261, 18.3)
         table[base + M_LEN] = stop - begin
         if whole:
