@@ -18,6 +18,7 @@ OTHER = "other"
 HELD = ("flows", "tcp_connections", "sessions", "calls", "dialogs", "streams", OTHER)
 EVICTED = (
     *HELD[:-1],
+    "call_files",
     "fragments",
     "layer_bytes",
     "layer_unreadable",

@@ -351,7 +351,8 @@ class VoipDissector:
 
     def evicted(self) -> Mapping[str, int]:
         """What bounded tables gave up."""
-        return {**self._dialogs.evicted(), **self._framer.buffers.evicted()}
+        filed = self._filing.evicted if self._filing is not None else 0
+        return {**self._dialogs.evicted(), **({"call_files": filed} if filed else {}), **self._framer.buffers.evicted()}
 
     def held(self) -> Mapping[str, int]:
         """Calls and dialogs that are not written yet, and streams, unconfirmed ones too."""

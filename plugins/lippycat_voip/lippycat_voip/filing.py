@@ -78,6 +78,11 @@ class Filing:
         self._quiet: list[Dialog] = []  # no calls yet, by their begin
         self._open = False  # whether rows of a segment are still to be put
 
+    @property
+    def evicted(self) -> int:
+        """Packets given up for want of room before anybody could say whose they are."""
+        return self._files.evicted
+
     def join(self, buffer: CallBuffer, streams: StreamTable) -> None:
         """Whose packets these are."""
         self._buffer = buffer

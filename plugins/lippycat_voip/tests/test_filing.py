@@ -360,6 +360,18 @@ def test_little_room_loses_nothing_of_a_call(tmp_path: Path, kernels: KernelSet)
     assert got.groups.evicted == 0
 
 
+def test_media_that_finds_no_room_is_counted(tmp_path: Path) -> None:
+    """Nobody announces it for long; the packets that went are told, those that are there are written."""
+    text = "".join(f"{i} A:{10000 + 2 * i}>B:20000 rtp=60 ssrc={i}\n" for i in range(150))
+    text += "9000 B>A INVITE sdp=B:20000\n9001 A>B 200 tag=b\n"
+    records = Wire().say(text).records()
+    got = file_calls(records, tmp_path / "calls")
+    evicted = got.run.summary["evicted"]
+    assert isinstance(evicted, Mapping)
+    assert evicted["call_files"] == got.groups.evicted > 0
+    assert len(got.numbers("call-1")) + got.groups.evicted == len(records)
+
+
 def test_a_full_disk_is_told_of_each_file_and_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
 
