@@ -238,6 +238,7 @@ class AfPacketSource:
             ring = self._rings[0]
             if not ring.ready():
                 self._rest(ring)
+            if not ring.ready():
                 ring.socket.wait(timeout_ms)
             bytes_before = ring.counted(k.R_BYTES)
             rows, all_of_it = ring.fill(batch.views.slab, batch.views.frame, batch.capacity, batch.source_bytes, self._bound)
@@ -314,6 +315,8 @@ class AfPacketSource:
             self._fanout.close()
         for ring in self._rings:
             ring.close()
+        with contextlib.suppress(AttributeError):  # the ring's memory goes when nobody looks at it
+            del self._bound
 
 
 def _look_up(names: Sequence[str]) -> list[_Wanted]:
