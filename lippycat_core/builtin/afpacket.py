@@ -106,10 +106,10 @@ class AfPacketSource:
             for one in self._wanted:
                 switch_on(one.name)
         try:
-            self._compile()
             for _ in range(options.threads):
                 socket = PacketSocket(cooked=self._cooked, ring_bytes=size // options.threads, retire_ms=retire_ms)
                 self._rings.append(PacketRing(socket, cooked=self._cooked, snaplen=options.snaplen))
+            self._compile()
             self._begin()
             if options.threads > 1:
                 self._fanout = Fanout(self._rings, kernels, behind_ns=self._behind_ns, timeout_ms=max(retire_ms, FANOUT_WAIT_MS))
