@@ -106,10 +106,10 @@ class AfPacketSource:
             for one in self._wanted:
                 switch_on(one.name)
         try:
-            self._compile()
             for _ in range(options.threads):
                 socket = PacketSocket(cooked=self._cooked, ring_bytes=size // options.threads, retire_ms=retire_ms)
                 self._rings.append(PacketRing(socket, cooked=self._cooked, snaplen=options.snaplen))
+            self._compile()
             self._begin()
             if options.threads > 1:
                 self._fanout = Fanout(self._rings, kernels, behind_ns=self._behind_ns, timeout_ms=max(retire_ms, FANOUT_WAIT_MS))
@@ -240,6 +240,7 @@ class AfPacketSource:
             ring = self._rings[0]
             if not ring.ready():
                 self._rest(ring)
+            if not ring.ready():
                 ring.socket.wait(timeout_ms)
             bytes_before = ring.counted(k.R_BYTES)
             rows, all_of_it = ring.fill(batch.views.slab, batch.views.frame, batch.capacity, batch.source_bytes, self._bound)
@@ -316,6 +317,8 @@ class AfPacketSource:
             self._fanout.close()
         for ring in self._rings:
             ring.close()
+        with contextlib.suppress(AttributeError):  # the ring's memory goes when nobody looks at it
+            del self._bound
 
 
 def _look_up(names: Sequence[str]) -> list[_Wanted]:

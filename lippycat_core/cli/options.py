@@ -223,7 +223,9 @@ def input_options(
 
 
 def run_options(
-    threads: Annotated[int | None, typer.Option(metavar="N", help="1, or 2 to read ahead in a thread of its own.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="1, or 2 to read in a thread of its own, as live runs do.")
+    ] = None,
     batch_packets: Annotated[
         int | None, typer.Option(metavar="N", help="Most packets in a batch; results do not depend on it.")
     ] = None,
