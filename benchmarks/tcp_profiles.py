@@ -1,4 +1,5 @@
-"""Measure the TCP profiles on one load: SIP over TCP, each message in three segments, many streams interleaved.
+"""Measure the TCP profiles on one load: SIP over TCP, each message in three segments, many streams interleaved, 20 messages a
+dialog.
 
     python benchmarks/tcp_profiles.py [--streams 500] [--messages 100] [--runs 3] [--live 1000] [--pause 0.005] [--json]
 
@@ -30,6 +31,7 @@ PROFILES = ("minimal", "balanced", "high_performance", "low_latency")
 EPOCH_NS = 1_750_000_000_000_000_000
 BODY = 3600
 PIECES = 3
+DIALOG = 20
 
 
 def segment(stream: int, seq: int, payload: bytes, flags: int) -> bytes:
@@ -46,7 +48,7 @@ def message(stream: int, number: int) -> bytes:
         f"Via: SIP/2.0/TCP 10.0.0.1;branch=z9hG4bK{stream}.{number}",
         f"From: <sip:user{stream}@example.com>;tag={stream}",
         "To: <sip:b@example.com>",
-        f"Call-ID: {stream}.{number}@example.com",
+        f"Call-ID: {stream}.{number // DIALOG}@example.com",
         f"CSeq: {number} MESSAGE",
         "Max-Forwards: 70",
         f"Content-Length: {BODY}",

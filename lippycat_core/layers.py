@@ -116,6 +116,7 @@ class Layers:
         self.max_bytes = max_bytes
         self._open: OrderedDict[Connection, _Wrapped] = OrderedDict()  # longest silent first
         self._unclaimed: OrderedDict[Connection, None] = OrderedDict()  # of these, those in which nobody has found anything yet
+        self._gone: list[Connection] = []  # let go, and not given back yet
         self._cost: dict[Connection, int] = {}
         self.held_bytes = 0
         self.peak_bytes = 0
@@ -169,6 +170,13 @@ class Layers:
         if isinstance(connection, Connection) and isinstance(connection.owner, Layer) and connection.state[0] is not GONE:
             self._outer(run, connection, connection.owner)
         return given
+
+    def tick(self) -> None:
+        """Give back what was let go. Not before: rows of the segment at hand were put in order already, so what reassembly counts
+        of them would depend on where it ended."""
+        gone, self._gone = self._gone, []
+        for connection in gone:
+            self._tcp.let_go(connection)
 
     def evicted(self) -> Mapping[str, int]:
         """Connections let go: `layer_bytes` for want of room, `layer_unreadable` because their layer could not read on."""
@@ -244,10 +252,10 @@ class Layers:
             self._on_error(owner.layer.name, error)
 
     def _let_go(self, connection: Connection, run: Run) -> None:
-        """Read no more of a connection: who has what is inside learns that it is over, and kernels pass over the rest."""
+        """Read no more of a connection: who has what is inside learns that it is over, and kernels soon pass over the rest."""
         self._close(connection, run)
         connection.state[0] = GONE
-        self._tcp.let_go(connection)
+        self._gone.append(connection)
 
     def _close(self, connection: Connection, run: Run) -> None:
         """The innermost stream is over."""

@@ -296,6 +296,8 @@ class Pipeline:
                 self._pace.on_batch(batch.rows, time.perf_counter() - begun)
 
     def _tick(self, now_ns: int, record: int) -> None:
+        if self._parts.layers is not None:
+            self._parts.layers.tick()
         self._parts.tcp.tick(now_ns)
         if self._parts.sctp is not None:
             self._parts.sctp.tick(now_ns)

@@ -287,6 +287,8 @@ class TcpReassembly:
     def _hold(self, stream: Stream, order: SequenceSpace, piece: Piece, row: int) -> None:
         """Keep a piece until its turn comes; there is room for it."""
         before = order.pages
+        if order.differs(piece):
+            self._given_up["tcp_overlap_differs"] += 1
         order.hold(piece)
         self.kept.append(piece.record)
         self._pages += order.pages - before

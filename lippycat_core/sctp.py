@@ -121,7 +121,7 @@ class SctpAssociations:
     ) -> None:
         self._claimants = [one for one in dissectors if not isinstance(one, ClaimsConnections)]
         self._max_associations = max_associations
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._timeout_ns = timeout_ns
         self._found: dict[Key, Direction] = {}
         self._associations: OrderedDict[Association, None] = OrderedDict()  # longest silent first
@@ -305,7 +305,7 @@ class SctpAssociations:
         self.peak_bytes = max(self.peak_bytes, self.held_bytes)
 
     def _make_room(self, row: int) -> None:
-        while self.held_bytes > self._max_bytes:
+        while self.held_bytes > self.max_bytes:
             waiting = next(iter(self._waiting), None)
             if waiting is not None:
                 self._give_up(waiting, row, "sctp_bytes")

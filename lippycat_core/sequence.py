@@ -55,6 +55,18 @@ class SequenceSpace:
         trial.hold(piece)
         return trial.pages
 
+    def differs(self, piece: Piece) -> bool:
+        """Whether a piece has other bytes than are held in the same places: damage, or somebody who wants to be misread."""
+        for held in reversed(self.pieces):
+            if held.end <= piece.start:
+                break
+            begin, end = max(held.start, piece.start), min(held.start + len(held.data), piece.start + len(piece.data))
+            if begin < end and (
+                held.data[begin - held.start : end - held.start] != piece.data[begin - piece.start : end - piece.start]
+            ):
+                return True
+        return False
+
     def hold(self, piece: Piece) -> None:
         """Keep what of a piece is new: bytes before `next` and bytes that are held already are dropped (first copy wins)."""
         start, segments = max(piece.start, self.next), piece.segments

@@ -79,7 +79,8 @@ class StreamBuffers:
         entry = self._open.pop(key, None) or self._new()
         entry.touched_ns = now_ns
         buffer, did = entry.buffer, KEPT
-        if not self._room_for(entry, len(data)):
+        need = max(entry.need, self._model.cost(len(buffer) + len(data)))
+        if not self._room_for(entry, len(data), need - entry.need):
             self._given_up["tcp_buffer_bytes"] += 1
             did = LOST
         elif lost := buffer.append(data):
@@ -88,7 +89,7 @@ class StreamBuffers:
                 self._given_up["tcp_buffer_full"] += 1
             else:
                 self._given_up["tcp_buffer_overwritten"] += lost
-        self._charge(entry)
+        self._charge(entry, entry.need if did == LOST else need)
         if len(buffer):
             self._open[key] = entry
         else:
@@ -154,18 +155,16 @@ class StreamBuffers:
         self._pooled_bytes -= cost
         return _Entry(buffer, cost)
 
-    def _charge(self, entry: _Entry) -> None:
+    def _charge(self, entry: _Entry, need: int) -> None:
         cost = entry.buffer.cost(0)
-        need = self._model.cost(len(entry.buffer))
         self.held_bytes += cost - entry.cost
         self._needed += need - entry.need
         entry.cost, entry.need = cost, need
         self.peak_bytes = max(self.peak_bytes, self.held_bytes)
 
-    def _room_for(self, entry: _Entry, more: int) -> bool:
-        """Make room for `more` bytes in a buffer, which is not among the open ones meanwhile."""
+    def _room_for(self, entry: _Entry, more: int, need: int) -> bool:
+        """Make room for `more` bytes in a buffer, which is not among the open ones meanwhile, and will need so much more."""
         buffer = entry.buffer
-        need = self._model.cost(len(buffer) + more) - entry.need
         while need > 0 and self._needed + need > self.max_bytes:
             if not self._open:
                 return False
@@ -189,7 +188,7 @@ class StreamBuffers:
             before = one.cost
             if before > one.need:
                 one.buffer.shrink()
-                self._charge(one)
+                self._charge(one, one.need)
                 if one.cost < before:
                     return True
         return False
@@ -210,7 +209,7 @@ class StreamBuffers:
         buffer.consume(len(buffer))
         if self._shrink:
             buffer.shrink()
-        self._charge(entry)
+        self._charge(entry, 0)
         if len(self._pool) < self._pool_size:
             self._pool.append(buffer)
             self._pooled_bytes += entry.cost

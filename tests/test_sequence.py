@@ -11,6 +11,22 @@ from lippycat_core.sequence import PAGE, Piece, SequenceSpace
 PIECES = st.lists(st.tuples(st.integers(-5, 40), st.integers(1, 12), st.integers(0, 12)), max_size=25)
 
 
+@given(PIECES)
+def test_a_copy_that_says_something_else_is_noticed(pieces: list[tuple[int, int, int]]) -> None:
+    space = SequenceSpace(0)
+    held: dict[int, int] = {}
+    taken: set[int] = set()
+    for number, (start, length, captured) in enumerate(pieces):
+        start, data = max(start, 0), bytes([number % 3]) * min(captured, length)
+        piece = Piece(start, start + length, data, 1)
+        assert space.differs(piece) == any(held.get(start + i, byte) != byte for i, byte in enumerate(data))
+        space.hold(piece)
+        for at in range(start, start + length):
+            if at not in taken and at - start < len(data):
+                held[at] = data[at - start]
+        taken.update(range(start, start + length))
+
+
 @given(PIECES, st.integers(0, 2**32 - 1))
 def test_what_is_held_is_the_first_copy_of_each_byte(pieces: list[tuple[int, int, int]], first: int) -> None:
     space = SequenceSpace(first)

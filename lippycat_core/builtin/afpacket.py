@@ -16,6 +16,7 @@ from functools import partial
 
 from lippycat_core.batch import Batch
 from lippycat_core.builtin.fanout import Fanout
+from lippycat_core.builtin.hardwaretime import switch_on
 from lippycat_core.builtin.links import ANY, SLL2, Link, links
 from lippycat_core.builtin.owntraffic import without_own
 from lippycat_core.builtin.packetring import PacketRing
@@ -98,6 +99,12 @@ class AfPacketSource:
         self._busy = False  # whether blocks fill before they are due
         self._rest_ms = 0.0
         self._closed = False
+        self._ahead_ns = 0  # of the network card's clock before ours, where packets have its time
+        if options.hardware_times:
+            if self._any:
+                raise UsageError("--timestamps hardware: any has no card of its own: name an interface with -i")
+            for one in self._wanted:
+                switch_on(one.name)
         try:
             self._compile()
             for _ in range(options.threads):
@@ -140,6 +147,8 @@ class AfPacketSource:
         for ring in self._rings:
             if loopback:
                 ring.socket.ignore_outgoing()
+            if self._options.hardware_times:
+                ring.socket.take_hardware_times()
             self._attach(ring.socket)
             self._bind(ring.socket)
             if len(self._rings) > 1:
@@ -226,7 +235,7 @@ class AfPacketSource:
         timeout_ms = min(timeout_ms, LONGEST_WAIT_MS)
         if self._fanout is not None:
             rows, sure_ns = self._fanout.fill(batch, timeout_ms)
-            clock_ns = min(sure_ns, asked_ns - self._behind_ns)
+            clock_ns = min(sure_ns - self._ahead_ns, asked_ns - self._behind_ns)
         else:
             ring = self._rings[0]
             if not ring.ready():
@@ -240,7 +249,10 @@ class AfPacketSource:
         batch.rows = rows
         batch.route.status[:rows] = 0
         batch.lost, self._loss = self._loss, (0, 0)
-        batch.clock_ns = max(clock_ns, 0)
+        if self._options.hardware_times and rows:
+            # What was just read was stamped a moment ago, or longer: the card's clock is at least so far ahead, or behind.
+            self._ahead_ns = int(batch.frame.ts_ns[rows - 1]) - time.time_ns()
+        batch.clock_ns = max(clock_ns + self._ahead_ns, 0) if clock_ns > 0 else 0
         return rows > 0 or not self._stopping_ns or clock_ns < self._stopping_ns
 
     def _rest(self, ring: PacketRing) -> None:
@@ -260,7 +272,7 @@ class AfPacketSource:
         for ring in self._rings:
             ring.socket.count()
         if self._lost_in_rings() > before:
-            self._loss = (self._counted_ns, now_ns)
+            self._loss = (self._counted_ns + self._ahead_ns, now_ns + self._ahead_ns)
         self._counted_ns = now_ns
         if self._look_ns <= time.monotonic_ns() and not self._stopping_ns:
             self._look_ns = time.monotonic_ns() + LOOK_EVERY_NS
@@ -290,7 +302,10 @@ class AfPacketSource:
     def report(self) -> Mapping[str, object]:
         """See TellsMore."""
         outages = {one.name: one.outages for one in self._wanted if one.outages}
-        return {"interfaces": list(self._names), "outages": outages}
+        told: dict[str, object] = {"interfaces": list(self._names), "outages": outages}
+        if self._options.hardware_times:
+            told["hardware_times"] = sum(ring.counted(k.R_HARD) for ring in self._rings)
+        return told
 
     def close(self) -> None:
         """See CaptureSource."""

@@ -13,20 +13,15 @@ import struct
 import sys
 from collections.abc import Sequence
 
+from lippycat_core.builtin.hardwaretime import RAW_HARDWARE
 from lippycat_core.errors import FilterError, InputError, PermissionRefused
 from lippycat_core.filters import Instruction
 from lippycat_core.kernels.ring import B_STATUS
 
 # linux/if_packet.h, asm-generic/socket.h
 SOL_PACKET = 263
-PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION, PACKET_FANOUT, PACKET_IGNORE_OUTGOING = (
-    1,
-    5,
-    6,
-    10,
-    18,
-    23,
-)
+PACKET_ADD_MEMBERSHIP, PACKET_RX_RING, PACKET_STATISTICS, PACKET_VERSION = 1, 5, 6, 10
+PACKET_TIMESTAMP, PACKET_FANOUT, PACKET_IGNORE_OUTGOING = 17, 18, 23
 FANOUT_HASH, FANOUT_FLAG_UNIQUEID, FANOUT_FLAG_IGNORE_OUTGOING = 0, 0x2000, 0x4000
 PACKET_MR_PROMISC = 1
 TPACKET_V3 = 2
@@ -112,6 +107,13 @@ class PacketSocket:
         """Do not even count what the host sends (Linux 4.20); for loopback, where all of it comes again."""
         with contextlib.suppress(OSError):
             self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+
+    def take_hardware_times(self) -> None:
+        """Let packets have the time of the network card's clock, where it stamped them. InputError where the kernel does not."""
+        try:
+            self._socket.setsockopt(SOL_PACKET, PACKET_TIMESTAMP, RAW_HARDWARE)
+        except OSError as error:
+            raise InputError(f"the kernel gives no hardware timestamps: {error.strerror}; leave --timestamps out") from None
 
     def fan_out(self, group: int | None = None, *, outgoing: bool = True) -> int:
         """Share the packets with the other sockets of a group: each conversation goes to one of them. Without a `group` a new one

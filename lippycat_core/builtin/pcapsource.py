@@ -88,6 +88,8 @@ class PcapSource:
         self._options = options = LiveOptions() if options is None else options
         if options.threads > 1:
             raise UsageError("--capture-threads: the capture driver pcap has one thread; leave it out, or use afpacket")
+        if options.hardware_times:
+            raise UsageError("--timestamps hardware: the capture driver pcap has none; leave it out, or use afpacket")
         self._names = list(dict.fromkeys(names))
         if not self._names or not all(self._names):
             raise UsageError("an empty interface name: name one as in -i eth0")

@@ -19,7 +19,6 @@ from lippycat_core.builtin.vif import InputEnds, VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
 from lippycat_core.cli.keylog import key_log
 from lippycat_core.cli.live import (
-    check_input,
     give_up_powers,
     idle_options,
     in_turns,
@@ -27,6 +26,7 @@ from lippycat_core.cli.live import (
     open_live,
     own_endpoints,
     queue_rules,
+    settled_input,
 )
 from lippycat_core.cli.matching import Matching
 from lippycat_core.cli.options import Input, Run
@@ -80,12 +80,13 @@ class Setup:
     """What a command and its plugins share: the settings, the host of plugins, and the input that was asked for.
 
     `flags` are the command's own options by setting (`voip.max_calls`), None where one was not given. `own` is where the run is
-    to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. UsageError where no
-    input is named, SettingError where a setting is wrong, InputError where an input cannot be read.
+    to be reached over the network: who opens more adds it before `analyse`, and a live capture leaves it out. Where no input is
+    named it is all interfaces. UsageError for inputs that do not go together, SettingError where a setting is wrong, InputError
+    where an input cannot be read.
     """
 
     def __init__(self, command: str, source: Input, run: Run, flags: Mapping[str, object] | None = None) -> None:
-        check_input(command, source)
+        source = settled_input(command, source, quiet=run.quiet)
         self._command = command
         self._source = source
         self._run = run

@@ -17,6 +17,7 @@ from lippycat_core.cli.arguments import TRUE
 from lippycat_core.errors import LippycatError
 
 COMMAND = "sniff.voip"
+ABOUT = "Wireshark starts this program; `lc extcap install` puts it where it looks for it"
 HELP = "https://www.wireshark.org/docs/man-pages/extcap.html"
 VOIP, USER = "lippycat-voip", "lippycat-user"
 INTERFACES = {VOIP: "lippycat: VoIP only", USER: "lippycat: one SIP user"}
@@ -28,7 +29,7 @@ WRONG_USAGE, NO_INTERFACE, NO_FIFO = 2, 3, 4
 
 FILTER = "--extcap-capture-filter"
 ASKING = ("--extcap-interfaces", "--extcap-version", "--extcap-dlts", "--extcap-config", "--capture", "--extcap-cleanup-postkill")
-FLAGS = (*ASKING, "--promisc")
+FLAGS = (*ASKING, "--promisc", "--help", "--version")
 WHO = ("--sip-user", "--phone-number")
 DEVICE = "--device"
 OPTIONS = ("--extcap-interface", "--extcap-reload-option", FILTER, "--fifo", DEVICE, *WHO, "--snaplen")
@@ -85,14 +86,17 @@ def run(args: Sequence[str]) -> int:
     asked = _read(args)
     if isinstance(asked, str):
         return _say(asked, WRONG_USAGE)
+    if "--help" in asked:
+        print(ABOUT)
+        return 0
     name = asked.get("--extcap-interface")
     if "--extcap-interfaces" in asked:
         return _list_interfaces()
     if name is None:
-        if "--extcap-version" in asked:
+        if "--extcap-version" in asked or "--version" in asked:
             print(f"extcap {{version={version('lippycat-core')}}}")
             return 0
-        return _say("Wireshark starts this program; `lc extcap install` puts it where it looks for it", WRONG_USAGE)
+        return _say(ABOUT, WRONG_USAGE)
     if name not in INTERFACES:
         return _say(f"no interface {name!r}: there are {', '.join(INTERFACES)}", NO_INTERFACE)
     if "--extcap-dlts" in asked:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 
+from lippycat_core.builtin.hardwaretime import stamps
 from lippycat_core.builtin.links import ANY, SLL2, Link, links
 from lippycat_core.builtin.packetsocket import no_permission
 from lippycat_core.cli.tables import cell, print_table
 
-COLUMNS = ("name", "state", "link", "mtu", "addresses", "capture", "reason")
+COLUMNS = ("name", "state", "link", "mtu", "addresses", "times", "capture", "reason")
 LINK_NAMES = {1: "ethernet", 101: "raw IP", 276: "cooked"}
 
 
@@ -26,7 +27,8 @@ def list_interfaces(*, as_json: bool) -> int:
         link = LINK_NAMES.get(one["link"], one["link"]) if isinstance(one["link"], int) else one["link"]
         addresses = one["addresses"]
         text = " ".join(addresses) if isinstance(addresses, list) else ""
-        values = (one["name"], one["state"], link, one["mtu"], text, "yes" if one["capture"] else "no", one["reason"])
+        times = "hardware" if one["hardware_timestamps"] else "kernel"
+        values = (one["name"], one["state"], link, one["mtu"], text, times, "yes" if one["capture"] else "no", one["reason"])
         rows.append([cell(value) for value in values])
     print_table(COLUMNS, rows, right=("mtu",), styles={"capture": {"no": "yellow"}})
     return 0
@@ -47,6 +49,7 @@ def _row(
         "link": link,
         "mtu": mtu,
         "addresses": addresses,
+        "hardware_timestamps": index is not None and stamps(name),
         "capture": not refused,
         "reason": refused,
     }

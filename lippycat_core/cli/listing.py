@@ -23,9 +23,9 @@ def list_packets(source: Input, run: Run, output: Output, write: Write, writers:
     form = output.chosen(sys.stdout.isatty())
     listed = output.format is not None or (write.file is None and not setup.settings["vif.enabled"])
     with Keeping(setup, write, alone=not listed) as keeping:
-        sinks: list[Sink] = keeping.sinks()
-        if setup.virtual_interface is not None:
-            sinks.append(setup.virtual_interface)
+        interface = setup.virtual_interface  # where there can be none, no file is made or cut
+        sinks: list[Sink] = [] if interface is None else [interface]
+        sinks += keeping.sinks()
         if listed:
             sinks.append(packet_list(form))
         result = setup.analyse(_simple_dissectors(setup) if listed else [], sinks, packet_limit=count)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import select
+import stat
 import time
 from collections.abc import Callable, Sequence
 
 from lippycat_core.batchqueue import QueueRules
+from lippycat_core.builtin.links import ANY
 from lippycat_core.cli.kernels import compiled_already
 from lippycat_core.cli.options import Input
 from lippycat_core.cli.privileges import give_up_root
+from lippycat_core.cli.telling import say
 from lippycat_core.cli.watching import profiles_wanted
 from lippycat_core.errors import DriverUnfit, SettingError, UsageError
 from lippycat_core.host.discovery import AUTO, Host
@@ -27,22 +32,40 @@ QUEUE = ("tcp.stream_queue_buffer", "tcp.stream_max_queue_time", "tcp.enable_bac
 """Settings of the queue between capture and analysis."""
 
 
-def check_input(command: str, source: Input) -> None:
-    """UsageError where nothing is named to read, files and interfaces both, or a live option without an interface."""
+def settled_input(command: str, source: Input, *, quiet: bool) -> Input:
+    """What is read: all interfaces where nothing is named, which is said. UsageError for files and interfaces both, a live
+    option without an interface, and a capture that waits on standard input and is not asked for."""
     if source.interfaces:
         if source.read_file:
             raise UsageError("-r and -i: packets come from files or from interfaces: leave one of them out")
         if source.duration is not None:
             _duration_ns(source.duration)
-        return
+        return source
     if not source.read_file:
-        raise UsageError(
-            f"nothing to read: name a capture file with `lc {command} -r FILE` (- is standard input), "
-            f"or an interface with `lc {command} -i NAME`"
-        )
+        if waits(0):
+            raise UsageError(
+                f"nothing to read: standard input is read with `lc {command} -r -`, interfaces with `lc {command} -i NAME`"
+            )
+        if not quiet:
+            say(f"capturing from all interfaces (-i any) until Ctrl-C; a capture file is read with `lc {command} -r FILE`")
+        return settled_input(command, source._replace(interfaces=(ANY,)), quiet=quiet)
     given = [name for name, value in (("--duration", source.duration), ("--snaplen", source.snaplen)) if value is not None]
     if given:
         raise UsageError(f"{given[0]}: is for live capture: name an interface with -i, or leave it out")
+    return source
+
+
+def waits(fd: int) -> bool:
+    """Whether a file, or bytes in a pipe, wait at a descriptor."""
+    try:
+        mode = os.fstat(fd).st_mode
+    except OSError:
+        return False
+    if stat.S_ISREG(mode):
+        return True
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return stat.S_ISFIFO(mode) and any(event & select.POLLIN for _, event in poll.poll(0))
 
 
 LIVE_ONLY = (
@@ -51,6 +74,7 @@ LIVE_ONLY = (
     "capture.driver",
     "capture.promisc",
     "capture.threads",
+    "capture.timestamps",
     "capture.user",
     *QUEUE,
 )
@@ -157,6 +181,7 @@ def open_live(
         () if settings["capture.own_traffic"] else tuple(own),
         settings["capture.threads"],
         leave_out,
+        _hardware_times(settings),
     )
     end_ns = time.monotonic_ns() + _duration_ns(source.duration) if source.duration is not None else None
 
@@ -165,6 +190,18 @@ def open_live(
 
     opened: CaptureSource = provider.open(interfaces=source.interfaces, kernels=kernels, options=options, stop=ended, tell=tell)
     return opened
+
+
+CLOCKS = ("kernel", "hardware")
+
+
+def _hardware_times(settings: Settings) -> bool:
+    """Whether the network card's clock gives the times. SettingError where it is neither of the two."""
+    asked = settings["capture.timestamps"]
+    if asked not in CLOCKS:
+        origin = settings.origin("capture.timestamps")
+        raise SettingError(f"capture.timestamps: {asked[:40]!r} is no clock: there are {' and '.join(CLOCKS)} ({origin})")
+    return bool(asked == CLOCKS[1])
 
 
 def give_up_powers(

@@ -32,6 +32,7 @@ class Input(NamedTuple):
     user: str | None = None
     threads: int | None = None
     driver: str | None = None
+    timestamps: str | None = None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -43,6 +44,7 @@ class Input(NamedTuple):
             "capture.user": self.user,
             "capture.threads": self.threads,
             "capture.driver": self.driver,
+            "capture.timestamps": self.timestamps,
         }
 
 
@@ -210,10 +212,13 @@ def input_options(
         str | None,
         typer.Option(metavar="NAME", help="Who captures live: auto, afpacket, pcap, or another of `lc plugins capture`."),
     ] = None,
+    timestamps: Annotated[
+        str | None, typer.Option(metavar="kernel|hardware", help="Whose clock gives live packets their time.")
+    ] = None,
 ) -> Input:
     """Options that say what is read."""
     names = tuple(name.strip() for word in interface or () for name in word.split(","))
-    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads, capture_driver)
+    live = (duration, pcap_buffer_size, buffer_size, snaplen, promisc, user, capture_threads, capture_driver, timestamps)
     return Input(read_file or [], capture_filter, tolerate_truncation, names, *live)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 from lippycat_core.control.metrics import LEVELS, BatchTimes, Snapshot, closed
 from lippycat_core.interfaces.dissect import KeepsStreams, Observed
 from lippycat_core.matching.fallback import FallbackBackend
-from lippycat_core.pipeline import Pipeline
+from lippycat_core.pipeline import Parts, Pipeline
 from lippycat_core.writing.figures import Figures
 
 
@@ -52,9 +52,11 @@ class Reading:
         return cast(int, accounting["captured"]), sum(dropped.values()), sum(undecodable.values())
 
     def tcp_fill(self) -> float:
-        """Share of the TCP memory that is in use: segments that wait, or messages that are not whole, whichever is fuller."""
-        tcp, kept = self._pipeline.parts.tcp, self._streams_kept()
-        return max(tcp.held_bytes / tcp.bytes_limit, kept["held_bytes"] / max(1, kept["max_bytes"]))
+        """Share of the TCP memory that is in use, of the part that is fullest: segments that wait, messages that are not whole,
+        what TLS and WebSocket hold, and SCTP."""
+        kept = self._streams_kept()
+        parts = [*_stream_memory(self._pipeline.parts), (kept["held_bytes"], kept["max_bytes"])]
+        return max(held / max(1, limit) for held, limit in parts)
 
     def queue_fill(self) -> float:
         """Share of the queue that is full."""
@@ -114,8 +116,8 @@ class Reading:
             "lippycat_packets_filtered_total": cast(int, accounting["filtered"]),
             "lippycat_bytes_total": pipeline.wire_bytes,
             "lippycat_flows_limit": self._limits.flows,
-            "lippycat_tcp_buffer_bytes": parts.tcp.held_bytes,
-            "lippycat_tcp_buffer_limit_bytes": parts.tcp.bytes_limit,
+            "lippycat_tcp_buffer_bytes": sum(held for held, _ in _stream_memory(parts)),
+            "lippycat_tcp_buffer_limit_bytes": sum(limit for _, limit in _stream_memory(parts)),
             "lippycat_stream_buffer_bytes": kept["held_bytes"],
             "lippycat_stream_buffer_limit_bytes": kept["max_bytes"],
             "lippycat_unfinished_messages": kept["unfinished"],
@@ -133,6 +135,16 @@ class Reading:
         }
         numbers = {**plain, **{name: closed(name, counts) for name, counts in labelled.items()}}
         return Snapshot(now, numbers, self.batches.histogram())
+
+
+def _stream_memory(parts: Parts) -> list[tuple[int, int]]:
+    """Bytes held and the most that may be, of reassembly, of layers and of SCTP: each has its part of one limit."""
+    memory = [(parts.tcp.held_bytes, parts.tcp.bytes_limit)]
+    if parts.layers is not None:
+        memory.append((parts.layers.held_bytes, parts.layers.max_bytes))
+    if parts.sctp is not None:
+        memory.append((parts.sctp.held_bytes, parts.sctp.max_bytes))
+    return memory
 
 
 def _counts(value: object) -> Mapping[str, int]:

@@ -30,6 +30,7 @@ OTHER_OPTIONS = {
     "capture.snaplen": "snaplen",
     "capture.promisc": "promisc",
     "capture.user": "user",
+    "capture.timestamps": "timestamps",
     "tcp.max_buffers": "max-tcp-buffers",
     "tcp.memory_optimization": "memory-optimization",
     "tcp.auto_tuning": "enable-auto-tuning",

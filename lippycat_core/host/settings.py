@@ -147,6 +147,7 @@ class Capture(Section):
     immediate: bool = setting(False)
     threads: int = setting(1, 1, 16, unit="threads")
     own_traffic: bool = setting(False)
+    timestamps: str = setting("kernel")
     user: str = setting("")
 
 

@@ -44,8 +44,8 @@ LARGEST_SNAPLEN = 262_144
 class LiveOptions:
     """How to capture live: a pcap filter expression, bytes kept of each packet, promiscuous mode, the room for packets that wait
     in the kernel (the larger of both), whether latency goes before cost, whose packets are left out because they are this
-    process's, how many threads share the work, and the index of an interface that `any` leaves out (0: none). What a driver
-    cannot do is a UsageError when it is opened."""
+    process's, how many threads share the work, the index of an interface that `any` leaves out (0: none), and whether the
+    network card's clock gives the times. What a driver cannot do is a UsageError when it is opened."""
 
     expression: str | None = None
     snaplen: int = LARGEST_SNAPLEN
@@ -56,6 +56,7 @@ class LiveOptions:
     own: tuple[OwnEndpoint, ...] = ()
     threads: int = 1
     leave_out: int = 0
+    hardware_times: bool = False
 
     @property
     def room_bytes(self) -> int:

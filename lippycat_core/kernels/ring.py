@@ -26,7 +26,8 @@ R_DOUBLED = 9  # counted: what loopback sent, passed over because it comes again
 R_DAMAGED = 10  # counted: records given up because the block cannot be believed
 R_TAKEN = 11  # counted: rows filled
 R_BYTES = 12  # counted: bytes copied into the slab
-R_WIDTH = 13
+R_HARD = 13  # counted: rows whose time is the network card's
+R_WIDTH = 14
 
 # -- why a walk ended ------------------------------------------------------------------------------------------------
 DONE = 0  # the block is used up
@@ -43,6 +44,7 @@ A_PROTOCOL, A_INDEX, A_HATYPE, A_PKTTYPE, A_HALEN, A_ADDRESS = 50, 52, 56, 58, 5
 RECORD_HEADER_BYTES = 68
 
 VLAN_VALID, VLAN_TPID_VALID = 0x10, 0x40  # bits of tp_status
+TS_RAW_HARDWARE = 0x80000000
 PACKET_OUTGOING = 4
 ARPHRD_LOOPBACK = 772
 SLL2_BYTES = 20
@@ -84,6 +86,7 @@ def take(ring: U8, state: I64, links: I32, slab: U8, frame: Frame, row: int, row
     room = int(state[R_ROOM])
     used = room
     first = row
+    hard = 0
     stop = DONE
     if pos < 0:
         left = 0
@@ -149,6 +152,8 @@ def take(ring: U8, state: I64, links: I32, slab: U8, frame: Frame, row: int, row
             frame.link[row] = link
             room += kept
             row += 1
+            if status & TS_RAW_HARDWARE != 0:
+                hard += 1
         left -= 1
         step = word(ring, pos + P_NEXT, big)
         if left > 0 and step < RECORD_HEADER_BYTES:
@@ -161,5 +166,6 @@ def take(ring: U8, state: I64, links: I32, slab: U8, frame: Frame, row: int, row
     state[R_ROOM] = room
     state[R_STOP] = stop
     state[R_TAKEN] += row - first
+    state[R_HARD] += hard
     state[R_BYTES] += room - used
     return row

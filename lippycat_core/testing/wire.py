@@ -41,21 +41,27 @@ while at + 16 <= len(data):
 """
 
 _RECORDER = """
-import signal, socket, struct, sys, time
+import signal, socket, struct, sys
 name, path = sys.argv[1:]
-signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+over = []
+signal.signal(signal.SIGTERM, lambda number, frame: over.append(number))
 end = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
 end.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE
 end.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS
 end.bind((name, 0))
+end.settimeout(0.2)
 link = 101 if end.getsockname()[3] == 65534 else 1
 with open(path, "wb") as out:
     out.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, link))
     while True:
-        data, more, _, _ = end.recvmsg(1 << 18, 64)
+        try:
+            data, more, _, _ = end.recvmsg(1 << 18, 64)
+        except TimeoutError:
+            if over:  # and nothing waits any more
+                break
+            continue
         seconds, ns = struct.unpack("qq", more[0][2])
         out.write(struct.pack("<IIII", seconds, ns, len(data), len(data)) + data)
-        out.flush()
 """
 
 
@@ -84,14 +90,13 @@ class Wire:
 
     @contextmanager
     def recorded(self, interface: str, pcap: Path) -> Iterator[None]:
-        """Everything that `interface` shows, either way, is written to a pcap file for as long as the context lasts. It goes
-        through a plain socket, and so shows what other programs see."""
+        """Everything that `interface` shows, either way, while the context lasts; in a pcap file when it is over. It goes
+        through a plain socket, and so is what other programs see."""
         before = self._bound()
         process = self.start(sys.executable, "-c", _RECORDER, interface, pcap)
         try:
             self.wait_until_captured(before + 1)
             yield
-            time.sleep(0.3)  # the last packet may be on its way
         finally:
             process.terminate()
             process.communicate(timeout=60)

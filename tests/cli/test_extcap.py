@@ -154,8 +154,14 @@ def test_what_is_missing_in_the_dialog_is_said(
     assert err.count("\n") == 1
 
 
-def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert asked(capsys, "--extcap-version")[0][0] == "extcap"
+@pytest.mark.parametrize("option", ["--extcap-version", "--version"])
+def test_the_version(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert asked(capsys, option)[0][0] == "extcap"
+
+
+def test_who_starts_it_by_hand_is_told_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    assert capsys.readouterr().out.startswith("Wireshark starts this program")
 
 
 # -- installing ----------------------------------------------------------------------------------------------------------

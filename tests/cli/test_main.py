@@ -23,11 +23,6 @@ RECORD_BYTES = 16 + 14 + 20 + 8 + 20
         ("sniff -z", "no such option -z; `lc sniff -h` lists the options"),
         ("sniff -r", "option '-r' requires an argument"),
         ("sniff x.pcap", "no command `lc sniff x.pcap`; to read a file write `lc sniff -r x.pcap`"),
-        (
-            "sniff",
-            "nothing to read: name a capture file with `lc sniff -r FILE` (- is standard input), "
-            "or an interface with `lc sniff -i NAME`",
-        ),
         ("sniff -r x -i lo", "-r and -i: packets come from files or from interfaces: leave one of them out"),
         ("sniff -r x --duration 3s", "--duration: is for live capture: name an interface with -i, or leave it out"),
         ("sniff -i lo --duration 0s", "--duration '0s': no time at all: write one as in 30s"),

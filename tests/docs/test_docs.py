@@ -47,9 +47,8 @@ def test_readme_commands_are_understood(tmp_path: Path) -> None:
         "trunk.pcap": EXAMPLE,
         "ring-*.pcapng.gz": "examples/two-*.pcap",
         "part.pcapng": str(tmp_path / "part.pcapng"),
-        "calls": str(tmp_path / "calls"),
         "3848276298220188511@atlanta": "oneway@10.0.0.5",
-        "alice,+4930*": "alice,+4930*",
+        "calls": str(tmp_path / "calls"),
     }
     lines = [line for line in shell_lines((ROOT / "README.md").read_text()) if line.startswith("lc ")]
     assert len(lines) == 6
@@ -59,7 +58,7 @@ def test_readme_commands_are_understood(tmp_path: Path) -> None:
         assert done.returncode == 0, (line, done.stderr)
         assert not done.stderr.startswith(b"lc: ") or b" are matched by " in done.stderr, (line, done.stderr)
     assert (tmp_path / "part.pcapng").stat().st_size > 0
-    assert len(list((tmp_path / "calls").iterdir())) == 1
+    assert any((tmp_path / "calls").rglob("*.pcapng"))
 
 
 def test_every_hook_is_documented() -> None:

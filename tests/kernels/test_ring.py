@@ -158,3 +158,13 @@ def test_nothing_that_a_block_may_hold_harms(kernels: KernelSet, noise: bytes, a
 
 def test_a_block_too_short_for_its_header_gives_nothing(kernels: KernelSet) -> None:
     assert Reader(kernels, bytearray(40)).read() == []
+
+
+def test_rows_with_the_time_of_the_card_are_counted(kernels: KernelSet) -> None:
+    data = block([Sent(FRAME)] * 3)
+    second = k.BLOCK_HEADER_BYTES + int(struct.unpack_from("=I", data, k.BLOCK_HEADER_BYTES)[0])
+    (status,) = struct.unpack_from("=I", data, second + k.P_STATUS)
+    struct.pack_into("=I", data, second + k.P_STATUS, status | k.TS_RAW_HARDWARE)
+    reader = Reader(kernels, data)
+    reader.read()
+    assert (reader.state[k.R_TAKEN], reader.state[k.R_HARD]) == (3, 1)

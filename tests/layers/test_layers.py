@@ -207,7 +207,7 @@ def test_a_gap_is_told_with_the_next_bytes_inside(capture: Any) -> None:
 
 
 def test_what_nobody_wants_inside_is_let_go_early(capture: Any) -> None:
-    pieces = [(n % 2, box(b"nothing for anybody", begin=n < 2)) for n in range(200)]
+    pieces = [(n % 2, box(b"nothing for anybody", begin=n < 2)) for n in range(1500)]
     seen = Seen(capture(pieces), [Boxes()], batch_packets=20)
     assert seen.got == []
     assert seen.summary["evicted"] == {}

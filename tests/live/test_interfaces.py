@@ -19,13 +19,14 @@ def test_interfaces_are_listed_with_what_matters(cable: Wire) -> None:
     far = found[FAR]
     assert (far["state"], far["link"], far["mtu"], far["addresses"]) == ("no carrier", 1, 1500, ["192.0.2.1/24"])
     assert (far["capture"], far["reason"]) == (True, "")
+    assert not far["hardware_timestamps"]
     assert (found[NEAR]["state"], found[NEAR]["reason"]) == ("down", "down: a capture waits until it is up")
     assert found["any"]["link"] == 276
 
 
 def test_the_table_has_a_line_each(cable: Wire) -> None:
     head, *rows = cable.run(LC, "interfaces").splitlines()
-    assert head.split() == ["name", "state", "link", "mtu", "addresses", "capture", "reason"]
+    assert head.split() == ["name", "state", "link", "mtu", "addresses", "times", "capture", "reason"]
     assert [row.split()[0] for row in rows][-1] == "any"
     (row,) = [row for row in rows if row.startswith(FAR)]
     assert row.split()[1:4] == ["up", "ethernet", "1500"]

@@ -20,7 +20,7 @@ from lippycat_core.builtin.files import open_source
 from lippycat_core.cli.main import run
 from lippycat_core.kernelset import Interpreted
 from lippycat_core.testing.packets import Record, ethernet, udp, write_pcap
-from lippycat_core.testing.wire import FAR, NEAR, Wire
+from lippycat_core.testing.wire import FAR, NEAR, Wire, wire
 
 LC = Path(sys.executable).with_name("lc")
 TUN = "/dev/net/tun"
@@ -96,9 +96,9 @@ def test_tcpdump_sees_them_too(cable: Wire, tmp_path: Path) -> None:
 
 def test_the_interface_is_made_with_time_to_attach_and_taken_away(cable: Wire, tmp_path: Path) -> None:
     source = write_pcap(tmp_path / "in.pcap", frames([0.0] * 5))
-    process = cable.start(LC, "sniff", "-r", source, "-V", "--vif-startup-delay", "2s", "--compiler", "pure")
+    process = cable.start(LC, "sniff", "-r", source, "-V", "--vif-startup-delay", "6s", "--compiler", "pure")
     assert process.stderr is not None
-    assert process.stderr.readline() == b"lc: lc0 is up: packets come in 2s\n"
+    assert process.stderr.readline() == b"lc: lc0 is up: packets come in 6s\n"
     said = cable.run("ip", "-d", "link", "show", "lc0")
     assert all(word in said for word in ("NOARP", "UP", "mtu 65521", "tun type tap", "addrgenmode none"))
     assert cable.run("cat", "/proc/sys/net/ipv4/conf/lc0/rp_filter").strip() == "1"
@@ -120,18 +120,27 @@ def test_nothing_else_appears_there(cable: Wire, tmp_path: Path) -> None:
     assert data(tmp_path / "seen.pcap") == [record.data for record in sent]
 
 
-@pytest.mark.parametrize(("speed", "tolerance_ms"), [("1", 40.0), ("4", 40.0)])
-def test_a_replay_keeps_time(cable: Wire, tmp_path: Path, speed: str, tolerance_ms: float) -> None:
-    """Each packet as long behind the first as it was captured; a busy machine may be late, so most must be near, none early."""
-    times_ms = [0, 20, 40, 60, 300, 300, 301, 700, 1000, 1200]
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+def test_a_replay_keeps_time(cable: Wire, tmp_path: Path, speed: float) -> None:
+    """Each packet as long behind the first as it was captured. A busy machine may make one late, the first too, but not most."""
+    times_ms = [0.0, 20.0, 40.0, 60.0, 300.0, 300.0, 301.0, 700.0, 1000.0, 1200.0]
     with reading(cable, tmp_path / "seen.pcap"):
-        source = write_pcap(tmp_path / "in.pcap", frames([float(ms) for ms in times_ms]))
-        sniff(cable, "-r", source, *VIF, "--vif-replay-timing", "--vif-speed", speed)
+        source = write_pcap(tmp_path / "in.pcap", frames(times_ms))
+        sniff(cable, "-r", source, *VIF, "--vif-replay-timing", "--vif-speed", str(speed))
     seen = packets(tmp_path / "seen.pcap")
     assert [frame for _, frame in seen] == [record.data for record in frames([0.0] * 10)]
-    late = [(ts - seen[0][0]) / MS - ms / float(speed) for (ts, _), ms in zip(seen, times_ms, strict=True)]
-    assert min(late) > -tolerance_ms
-    assert sorted(late)[len(late) // 2] < tolerance_ms
+    late = [(ts - seen[0][0]) / MS - ms / speed for (ts, _), ms in zip(seen, times_ms, strict=True)]
+    assert abs(sorted(late)[len(late) // 2]) < 40
+    assert (seen[-1][0] - seen[0][0]) / MS > 1200 / speed - 250
+
+
+def injected(cable: Wire, count: int) -> None:
+    """Wait until so many packets came to the interface. TimeoutError."""
+    end = time.monotonic() + 30
+    while int(cable.run("cat", "/sys/class/net/lc0/statistics/rx_packets")) < count:
+        if time.monotonic() > end:
+            raise TimeoutError(f"no {count} packets after 30 s")
+        time.sleep(0.05)
 
 
 def test_a_replay_ends_with_a_signal(cable: Wire, tmp_path: Path) -> None:
@@ -139,7 +148,7 @@ def test_a_replay_ends_with_a_signal(cable: Wire, tmp_path: Path) -> None:
     process = cable.start(LC, "sniff", "-r", source, *VIF, "--vif-replay-timing")
     assert process.stderr is not None
     assert process.stderr.readline() == b"lc: lc0 is up: packets come at once\n"
-    time.sleep(1.5)
+    injected(cable, 2)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -173,17 +182,11 @@ def test_any_leaves_the_interface_out(cable: Wire, tmp_path: Path) -> None:
 
 
 def test_the_interface_lies_in_a_namespace(cable: Wire, tmp_path: Path) -> None:
-    other = f"{cable.name}-other"
-    subprocess.run(["ip", "netns", "add", other], check=True)
-    try:
-        there = Wire(other)
-        with reading(there, tmp_path / "seen.pcap"):
-            source = write_pcap(tmp_path / "in.pcap", frames([0.0] * 10))
-            said = sniff(cable, "-r", source, *VIF, "--vif-netns", other).stderr
-        assert said.startswith(f"lc: lc0 is up in network namespace {other}: packets come at once\n")
-        assert data(tmp_path / "seen.pcap") == [record.data for record in frames([0.0] * 10)]
-    finally:
-        subprocess.run(["ip", "netns", "del", other], check=False)
+    source = write_pcap(tmp_path / "in.pcap", frames([0.0] * 10))
+    with wire(()) as there, reading(there, tmp_path / "seen.pcap"):
+        said = sniff(cable, "-r", source, *VIF, "--vif-netns", there.name).stderr
+    assert said.startswith(f"lc: lc0 is up in network namespace {there.name}: packets come at once\n")
+    assert data(tmp_path / "seen.pcap") == [record.data for record in frames([0.0] * 10)]
 
 
 def test_a_tun_device_gets_ip_packets(cable: Wire, tmp_path: Path) -> None:
@@ -194,32 +197,32 @@ def test_a_tun_device_gets_ip_packets(cable: Wire, tmp_path: Path) -> None:
 
 
 def test_an_interface_that_is_taken_away_does_not_end_the_run(cable: Wire, tmp_path: Path) -> None:
-    times_ms = [n * 50.0 for n in range(30)]
+    times_ms = [n * 100.0 for n in range(30)]
     source = write_pcap(tmp_path / "in.pcap", frames(times_ms))
     process = cable.start(LC, "sniff", "-r", source, *VIF, "--vif-replay-timing", "-w", tmp_path / "out.pcap")
     assert process.stderr is not None
     process.stderr.readline()
-    time.sleep(0.5)
+    injected(cable, 1)
     cable.run("ip", "link", "del", "lc0")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0
     first, last, _ = said.decode().splitlines()
     assert first == "lc: lc0: interface gone: packets for it are dropped and counted; the run goes on"
-    assert "packets injected" in last
+    assert " injected, " in last
     assert "dropped (interface gone " in last
     assert len(data(tmp_path / "out.pcap")) == 30
 
 
 def test_root_is_given_up_once_the_interface_is_up(cable: Wire, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    source = write_pcap(tmp_path / "in.pcap", frames([0.0, 1500.0]))
+    source = write_pcap(tmp_path / "in.pcap", frames([0.0, 3000.0]))
     env = {name: value for name, value in os.environ.items() if name != "LIPPYCAT_CAPTURE__USER"}
     process = subprocess.Popen(
         cable.command(LC, "sniff", "-r", source, *VIF, "--vif-replay-timing"), stderr=subprocess.PIPE, text=True, env=env
     )
     assert process.stderr is not None
     said = process.stderr.readline()
-    time.sleep(1.0)
+    injected(cable, 1)
     status = Path(f"/proc/{process.pid}/status").read_text()
     said += process.communicate(timeout=60)[1]
     assert "NoNewPrivs:\t1" in status
@@ -252,7 +255,10 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 def test_an_interface_of_another_kind_is_said(cable: Wire, tmp_path: Path) -> None:
-    done = sniff(cable, "-r", tmp_path / "x", *VIF, "--vif-name", FAR, code=2)
+    kept = tmp_path / "kept.pcap"
+    kept.write_bytes(b"not to be cut")
+    done = sniff(cable, "-r", tmp_path / "x", *VIF, "--vif-name", FAR, "-w", kept, code=2)
+    assert kept.read_bytes() == b"not to be cut"
     assert done.stderr == f"lc: {FAR}: is an interface already, and no TAP device: choose another --vif-name\n"
 
 

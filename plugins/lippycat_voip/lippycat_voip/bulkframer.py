@@ -100,7 +100,7 @@ class BulkFramer:
         order: list[int] = (2 * keys + 1).tolist()
         for key, run in sorted([*later, *others], key=lambda pair: pair[0]):
             self._feed(batch, run, given)
-            for side in run.connection.state:
+            for side in run.connection.state if run.last else (run.connection.state[run.side],):
                 if side is not None:
                     self._mark(side.slot, LATER if side.waits and not run.last else 0)
             completed = len(given) // SP_WIDTH - len(whose)

@@ -156,8 +156,8 @@ class Framer:
     ) -> None:
         """Keep the begin of a message, of which `need` bytes are wanted in all (0: not known yet). One that no buffer takes
         goes out as far as it came, like one that the snap length cut, where its header section is there."""
+        direction.need = need
         if self._keep(direction, batch, begin, end, run.row, segments) == KEPT:
-            direction.need = need
             return
         self._forget(direction)
         if need and not self.buffers.strategy.overwrites:
@@ -233,8 +233,7 @@ class Framer:
         data = batch.mem[begin:end]
         did = self.buffers.append(direction, data, int(batch.route.now_ns[row]))
         if did == KEPT:
-            line = bytes(data).rfind(b"\n")
-            if line >= 0:
+            if not direction.need and (line := bytes(data).rfind(b"\n")) >= 0:
                 direction.line = direction.held + line
             self.unfinished += not direction.held
             direction.held += len(data)

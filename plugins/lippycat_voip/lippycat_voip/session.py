@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +25,7 @@ from lippycat_voip.callbuffer import Bounds
 from lippycat_voip.callcommand import VALUES, CallCommands, after_call
 from lippycat_voip.dissector import VoipDissector, VoipOptions
 from lippycat_voip.filing import FIELDS, After, Filing, FilingOptions, no_command
+from lippycat_voip.mediafilter import signalling_alone
 from lippycat_voip.patterns import Dialling
 from lippycat_voip.selection import Filters, algorithm_named, checked
 from lippycat_voip.settings import VoipSettings
@@ -65,7 +65,7 @@ def analyse(
     flags |= {"voip.rtp_heuristic": rtp_heuristic, **match.flags(), **tcp.flags(), **tls.flags()}
     flags |= {**write.flags(), **writers.flags(), **vif.flags()}
     setup = Setup("sniff voip", source, run, flags)
-    if source.interfaces and source.capture_filter and signalling_alone(source.capture_filter):
+    if setup.live and source.capture_filter and signalling_alone(source.capture_filter):
         say(f"-f {source.capture_filter!r} cuts off media, whose ports are others: calls will have no streams")
     as_text = output.chosen(sys.stdout.isatty()) == "text"
     settings = setup.settings.section("voip", VoipSettings)
@@ -102,7 +102,8 @@ def analyse(
     if listed:
         sinks.append(_screen(ladders=options.messages) if as_text else JsonLines(sys.stdout.buffer))
     with keeping:
-        chosen: list[PacketWriter] = [one for one in (keeping.writer(), setup.virtual_interface) if one is not None]
+        interface = setup.virtual_interface  # where there can be none, no file is made or cut
+        chosen: list[PacketWriter] = [one for one in (interface, keeping.writer()) if one is not None]
         if chosen or filed:
             sinks.append(dissector.packets(Tee(chosen) if chosen else None))
         if not filed and command is not None:
@@ -129,14 +130,6 @@ def _filing(settings: VoipSettings, keeping: Keeping, after: After) -> Filing:
         after(record, facts)
 
     return Filing(files, FilingOptions(settings.per_call_pcap_dir, pattern, keeping.ending, done))
-
-
-def signalling_alone(expression: str) -> bool:
-    """Whether each alternative of a filter expression names single ports, so that media on ports of their own stay out."""
-    words = re.sub(r"[()]", " ", expression.lower())
-    return all(re.search(r"\bport\b|^\s*\d+\s*$", part) for part in re.split(r"\bor\b|\|\|", words)) and not re.search(
-        r"\bnot\b|!", words
-    )
 
 
 _EMPTY = {

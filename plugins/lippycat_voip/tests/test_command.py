@@ -39,13 +39,28 @@ def test_files_are_arguments_or_options(calls: Path) -> None:
     assert len(records(by_argument, "call")) == 2
 
 
-def test_without_a_file_it_says_what_to_do() -> None:
-    done = lc()
-    assert done.returncode == 2
+def test_a_capture_on_standard_input_is_not_read_unasked(calls: Path) -> None:
+    command = [sys.executable, "-m", "lippycat_core", "sniff", "voip"]
+    with calls.open("rb") as capture:
+        done = subprocess.run(command, stdin=capture, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "lc: nothing to read: name a capture file with `lc sniff voip -r FILE` (- is standard input), "
-        "or an interface with `lc sniff voip -i NAME`\n"
+        "lc: nothing to read: standard input is read with `lc sniff voip -r -`, interfaces with `lc sniff voip -i NAME`\n"
     )
+
+
+def test_without_an_input_all_interfaces_are_captured() -> None:
+    command = [sys.executable, "-m", "lippycat_core", "sniff", "voip", "--duration", "300ms"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    first, _, rest = done.stderr.partition("\n")
+    assert first == (
+        "lc: capturing from all interfaces (-i any) until Ctrl-C; a capture file is read with `lc sniff voip -r FILE`"
+    )
+    if done.returncode == 3:
+        assert "permission" in rest.lower() or "CAP_NET_RAW" in rest
+        pytest.skip("capturing is not allowed here")
+    assert done.returncode == 0, done.stderr
+    assert records(done, "summary")
 
 
 def test_messages_are_asked_for(calls: Path) -> None:

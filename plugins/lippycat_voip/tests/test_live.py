@@ -20,7 +20,7 @@ from lippycat_core.testing.runs import run
 from lippycat_core.testing.wire import FAR, why_not, wire
 from lippycat_voip.dissector import VoipDissector
 from lippycat_voip.losses import MOST_SPANS, LossLog
-from lippycat_voip.session import signalling_alone
+from lippycat_voip.mediafilter import signalling_alone
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "two-calls.pcap"
 
@@ -150,17 +150,37 @@ def test_a_log_of_losses_is_bounded_and_forgets_none() -> None:
         ("udp port 5060 or udp portrange 10000-20000", False),
         ("not port 22", False),
         ("host 192.0.2.1", False),
+        ("udp port 5060 or tcp port 5060", True),
+        ("vlan and udp port 5060", True),
+        ("vlan 5 and (udp port 5060 or tcp port 5060)", True),
+        ("udp port 5060 or (vlan and udp port 5060)", True),
+        ("udp port 5060 or vlan", False),
+        ("(udp or tcp) and port 5060", True),
+        ("udp port 5060 || tcp port 5060 && net 192.0.2.0/24", True),
+        ("udp port 5060 or ip[6:2] & 0x1fff != 0", True),
+        ("udp[2:2] == 5060", True),
+        ("portrange 5060-5061", True),
+        ("port 5060 or portrange 10000-20000", False),
+        ("port 5060 or (udp and portrange 10000-20000)", False),
+        ("tcp", True),
+        ("tcp port 5060 or vlan 7 and tcp", True),
+        ("sctp port 5060", True),
+        ("port 5060 and not host 192.0.2.1", True),
+        ("! port 22", False),
+        ("icmp", False),
+        ("port 5060 or (", False),
     ],
 )
 def test_a_filter_that_cuts_media_off_is_known(expression: str, alone: bool) -> None:
     assert signalling_alone(expression) is alone
 
 
-def test_media_that_is_cut_off_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("expression", ["udp port 5060", "udp port 5060 or tcp port 5060", "vlan 7 and udp port 5060"])
+def test_media_that_is_cut_off_is_told(expression: str) -> None:
     if reason := why_not():
         pytest.skip(reason)
     lc = Path(sys.executable).with_name("lc")
     with wire() as cable:
-        args = (lc, "sniff", "voip", "-i", FAR, "-f", "udp port 5060", "--duration", "1", "--user", "root", "--compiler", "pure")
+        args = (lc, "sniff", "voip", "-i", FAR, "-f", expression, "--duration", "1", "--user", "root", "--compiler", "pure")
         done = subprocess.run(cable.command(*args), check=True, capture_output=True, text=True, timeout=60)
-    assert done.stderr == "lc: -f 'udp port 5060' cuts off media, whose ports are others: calls will have no streams\n"
+    assert done.stderr == f"lc: -f {expression!r} cuts off media, whose ports are others: calls will have no streams\n"
