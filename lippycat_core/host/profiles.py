@@ -49,6 +49,8 @@ LIMITS: Mapping[str, Mapping[str, object]] = {
         "limits.flows": 65_536,
         "limits.tcp_connections": 8192,
         "limits.fragment_bytes": "2MiB",
+        "write.buffer_bytes": "8MiB",
+        "write.open_files": 64,
     },
 }
 """What a profile makes of settings that are not of TCP alone; a plugin says so of its own (docs/settings.md). In the others

@@ -16,6 +16,9 @@ from typing import IO
 NEAR, FAR = "lcnear", "lcfar"
 """The two ends: frames that are sent into the first are received on the second."""
 
+SURE_AFTER = 4
+"""Looks in a row, 50 ms apart, after which a socket is there to stay."""
+
 _numbers = itertools.count()
 
 _SENDER = """
@@ -106,10 +109,13 @@ class Wire:
         return sum(line.split()[3] == "0003" for line in self.run("cat", "/proc/net/packet").splitlines()[1:])
 
     def wait_until_captured(self, sockets: int = 1, timeout_s: float = 30.0) -> None:
-        """Wait until so many packet sockets are bound. TimeoutError."""
+        """Wait until so many packet sockets are bound, and stay so: libpcap binds one for a moment while it compiles a filter.
+        TimeoutError."""
         end = time.monotonic() + timeout_s
+        seen = 0
         while time.monotonic() < end:
-            if self._bound() >= sockets:
+            seen = seen + 1 if self._bound() >= sockets else 0
+            if seen == SURE_AFTER:
                 return
             time.sleep(0.05)
         raise TimeoutError(f"no {sockets} packet sockets in {self.name} after {timeout_s} s")
