@@ -95,6 +95,7 @@ def from_file(path: Path) -> dict[str, Raw]:
             data = file.read(LARGEST_FILE + 1)
         if len(data) > LARGEST_FILE:
             raise SettingError(f"{path}: larger than {LARGEST_FILE} bytes, which no configuration is")
+        again = _written_again(yaml.compose(data, yaml.SafeLoader))
         tree: Any = yaml.safe_load(data)
     except OSError as error:
         raise SettingError(f"{path}: cannot be read: {error.strerror}; name another file with --config") from error
@@ -103,11 +104,27 @@ def from_file(path: Path) -> dict[str, Raw]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or " ".join(str(error).split())
         raise SettingError(f"{where}: not YAML: {problem}") from error
+    if again is not None:
+        raise SettingError(f"{path}:{again.start_mark.line + 1}: {again.value[:80]!r} is there already: keep one of them")
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise SettingError(f"{path}: settings are `key: value` lines, not a {type(tree).__name__}")
     return dict(_leaves(tree, "", str(path)))
+
+
+def _written_again(node: Any) -> Any:
+    """The first key of a YAML tree that stands twice in its mapping, of which a reader would take the last; None without."""
+    pairs = node.value if getattr(node, "id", "") == "mapping" else ()
+    seen: set[str] = set()
+    for key, value in pairs:
+        if isinstance(key.value, str):
+            if key.value in seen:
+                return key
+            seen.add(key.value)
+        if (below := _written_again(value)) is not None:
+            return below
+    return None
 
 
 def _leaves(tree: Mapping[Any, Any], prefix: str, path: str) -> Iterator[tuple[str, Raw]]:

@@ -387,7 +387,7 @@ def _unknown(key: str, known: typing.Iterable[str]) -> str:
         return f"{key}: no such setting; did you mean {spelt[0]}?"
     near = difflib.get_close_matches(key, keys, 1, 0.5) or difflib.get_close_matches(key, {k.split(".")[-1] for k in keys}, 1)
     full = next((name for name in keys if near and (name == near[0] or name.endswith("." + near[0]))), None)
-    return f"{key}: no such setting; " + (f"did you mean {full}?" if full else f"there are {', '.join(keys)}")
+    return f"{key}: no such setting; " + (f"did you mean {full}?" if full else "`lc show config` lists all")
 
 
 def _explain(error: ValidationError, model: type[Section], raw: Mapping[str, Raw]) -> str:

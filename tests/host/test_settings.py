@@ -143,6 +143,8 @@ def test_an_empty_variable_and_those_for_developers_are_no_settings(load: Load) 
     [
         ("- 1\n- 2\n", "not a list"),
         ("threads: [1\n", ":2: not YAML"),
+        ("threads: 1\nthreads: 2\n", ":2: 'threads' is there already: keep one of them"),
+        ("tcp:\n  batch_size: 3\n  batch_size: 5\n", ":3: 'batch_size' is there already"),
         ("threads: 1\n\tmatch: x", "not YAML"),
         ("\x00", "not YAML"),
         ("threads: true\n", "threads: True is not a whole number"),
