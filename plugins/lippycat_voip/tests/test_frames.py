@@ -119,7 +119,7 @@ def interleaved(random: Random) -> Iterator[Record]:
         rest = [one for one in rest if one]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 @pytest.mark.parametrize("strategy", [AdaptiveProvider, FixedProvider, RingProvider])
 def test_the_kernel_and_the_batches_show_nowhere(tmp_path: Path, anyhow: KernelSet, strategy: Any, seed: int) -> None:
@@ -131,7 +131,7 @@ def test_the_kernel_and_the_batches_show_nowhere(tmp_path: Path, anyhow: KernelS
     assert records(path, anyhow, 4096, Plain(strategy().open())) == wanted
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), max_buffers=st.integers(1, 4), max_bytes=st.sampled_from((1024, 4096, 12_000, 40_000)))
 def test_bounds_of_the_buffers_act_the_same(
     tmp_path: Path, anyhow: KernelSet, seed: int, max_buffers: int, max_bytes: int
@@ -143,7 +143,7 @@ def test_bounds_of_the_buffers_act_the_same(
         assert records(path, anyhow, batch_packets, FixedProvider().open(), **bounds) == wanted
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     pieces=st.lists(st.binary(max_size=80) | st.sampled_from((text(1), text(2, 900)[:700], *PIECES)), max_size=12),
     seed=st.integers(),
