@@ -25,7 +25,7 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.interfaces.capture import CaptureSource, Fault, Progress, TellsMore
 from lippycat_core.interfaces.compiler import Compiler
 from lippycat_core.interfaces.dissect import BulkDissector, MindsLosses, Segment
-from lippycat_core.interfaces.sink import Sink
+from lippycat_core.interfaces.sink import Injector, Settles, Sink
 from lippycat_core.kernels.account import STATUSES, T_BYTES, T_FIRST, T_LAST, T_WIDTH, keep, tally
 from lippycat_core.kernels.decode import decode
 from lippycat_core.kernelset import Kernel, KernelSet
@@ -69,7 +69,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Parts:
-    """What a pipeline is made of; `flows`, `fragments` and `tcp` are bounded tables with their own limits."""
+    """What a pipeline is made of; `flows`, `fragments` and `tcp` are bounded tables with their own limits. The `injector` gets
+    its packets from sinks."""
 
     source: CaptureSource
     dissectors: Sequence[BulkDissector]
@@ -81,6 +82,7 @@ class Parts:
     hooks: Hooks | None = None
     layers: Layers | None = None
     sctp: SctpAssociations | None = None
+    injector: Injector | None = None
 
 
 @dataclass(slots=True)
@@ -345,6 +347,8 @@ class Pipeline:
             self._seconds = time.perf_counter() - self._started
             with self.busy:
                 self._finish()
+            self._inject_the_rest()
+            with self.busy:
                 summary = self.summary()
                 for sink in parts.sinks:
                     sink.emit([Event("summary", parts.flows.now_ns, self._counted(), summary)])
@@ -371,6 +375,15 @@ class Pipeline:
         for dissector in parts.dissectors:
             self._take(dissector.finish(now_ns))
         self._hand_over(None)
+
+    def _inject_the_rest(self) -> None:
+        """So that the summary has what became of it. It may take as long as the capture did, and nobody is `busy` meanwhile."""
+        if self._parts.injector is None:
+            return
+        for sink in self._parts.sinks:
+            if isinstance(sink, Settles):
+                sink.settle()
+        self._parts.injector.end()
 
     def _flush_streams(self, now_ns: int) -> None:
         """Bytes that waited for a missing segment go out as if they came with the last record."""
@@ -435,6 +448,8 @@ class Pipeline:
         summary["accounting"] = self.accounting()
         if isinstance(self._parts.source, TellsMore):
             summary["capture"] = dict(self._parts.source.report())
+        if self._parts.injector is not None:
+            summary["vif"] = dict(self._parts.injector.results())
         summary["evicted"] = self.evicted()
         summary["backend"] = self._kernels_bound().name
         summary["seconds"] = round(self._seconds, 6)

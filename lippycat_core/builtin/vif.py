@@ -7,6 +7,7 @@ Nothing that a reader does stops the run: what the device does not take is count
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from collections import Counter, deque
@@ -40,11 +41,13 @@ REASONS = {**dict.fromkeys(FULL, "no room"), errno.EIO: "interface down", EBADFD
 @dataclass(frozen=True, slots=True)
 class Timing:
     """When frames go: the first `delay_s` after the interface came up; with `speed` the others as far behind it as they were
-    captured, so many times faster; with 0 at once. `live` packets never make the run wait."""
+    captured, so many times faster; with 0 at once. `live` packets never make the run wait. The device stays for `linger_s`
+    after the last frame: what a reader has not read by the time it goes, that reader never gets."""
 
     delay_s: float = 0.0
     speed: float = 0.0
     live: bool = False
+    linger_s: float = 0.0
 
 
 class _Slab:
@@ -76,10 +79,11 @@ class _Slab:
 
 
 class VirtualInterface:
-    """A `PacketWriter` and a `Sink` that injects each packet, once and in order, into `device`, which it closes.
+    """A `PacketWriter`, a `Sink` and an `Injector` that injects each packet, once and in order, into `device`.
 
-    Between two batches `drain` sends what waits for its time. `stop` says whether the run was asked to end, `tell` takes one
-    line where the device fails for the first time.
+    Between two batches `drain` sends what waits for its time, and `end` what is left; `take_away` closes the device when all
+    else of the run is closed. `stop` says whether the run was asked to end, `tell` takes one line where the device fails for
+    the first time.
     """
 
     kernels: Sequence[Kernel] = (inject.gather,)
@@ -95,8 +99,7 @@ class VirtualInterface:
         self._free: list[_Slab] = []
         self._skipped: I64 = np.zeros(inject.J_WIDTH, np.int64)
         self._kernels: KernelSet | None = None
-        self._ended = False
-        self._closed = False
+        self._last_s = -math.inf  # when the last frame went
         self.stop: Callable[[], bool] = lambda: False
         self.injected = 0
         self.dropped: Counter[str] = Counter()
@@ -210,18 +213,25 @@ class VirtualInterface:
             self._recycle()
 
     def end(self) -> None:
-        """The input is over, and what waits is the last; without it `close` sends nothing more."""
-        self._ended = True
+        """The input is over: send what waits. What became of each packet is final then."""
+        if self._timing.live:
+            self._start_s = min(self._start_s, time.monotonic())
+        self.drain()
+        self._give_up()
 
     def close(self) -> None:
-        """Send what waits, where the run came to its end, and take the interface away. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
-        if self._ended:
-            self._start_s = min(self._start_s, time.monotonic()) if self._timing.live else self._start_s
-            self.drain()
+        """Send nothing more: what waits now is of a run that failed. May be called twice."""
         self._give_up()
+
+    def take_away(self) -> None:
+        """Close the device once its readers had time for the last frame; whoever asks the run to stop meanwhile does not wait.
+        May be called twice."""
+        self.close()
+        if self._device.fd < 0:
+            return
+        asked = self.stop()  # a live capture ends that way, and its readers are to have its tail too
+        while (left_s := self._last_s + self._timing.linger_s - time.monotonic()) > 0 and (asked or not self.stop()):
+            time.sleep(min(left_s, LONGEST_SLEEP_S))
         self._device.close()
 
     def _give_up(self) -> None:
@@ -243,6 +253,8 @@ class VirtualInterface:
             begin = end
         slab.sent = count
         self.injected += count - lost
+        if lost < count:
+            self._last_s = time.monotonic()
 
     def _send_in_time(self, slab: _Slab) -> bool:
         """The same, each at its time; False where the run was asked to stop before all went."""
@@ -258,6 +270,7 @@ class VirtualInterface:
             try:
                 os.write(self._device.fd, frames[begin:end])
                 self.injected += 1
+                self._last_s = time.monotonic()
             except OSError as error:
                 self._refused(error)
             slab.sent += 1
@@ -278,21 +291,3 @@ class VirtualInterface:
         if error.errno not in FULL and reason not in self.dropped:
             self._tell(f"{self.name}: {reason}: packets for it are dropped and counted; the run goes on")
         self.dropped[reason] += 1
-
-
-class InputEnds:
-    """The sink that tells a virtual interface that the input came to its end; it stands before those that inject at the end."""
-
-    def __init__(self, interface: VirtualInterface) -> None:
-        self._interface = interface
-
-    def packets(self, batch: Batch) -> None:
-        """See Sink; packets go another way."""
-
-    def emit(self, events: Sequence[Event]) -> None:
-        """The summary comes last."""
-        if events and events[-1].name == "summary":
-            self._interface.end()
-
-    def close(self) -> None:
-        """See Sink; the interface is closed by who writes to it."""

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from lippycat_core.batchqueue import QueueRules
 from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.keylogfile import KeyLogFile
-from lippycat_core.builtin.vif import InputEnds, VirtualInterface
+from lippycat_core.builtin.vif import VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
 from lippycat_core.cli.keylog import key_log
 from lippycat_core.cli.live import (
@@ -215,13 +215,12 @@ class Setup:
         line = self._line = ProgressLine(sys.stderr) if sys.stderr.isatty() and not self._run.quiet else None
         in_the_way = [line] if line is not None and sys.stdout.isatty() else []
         vif = self.virtual_interface
-        ends = [] if vif is None else [InputEnds(vif)]
         parts = Parts(
             open_live(self.host, self._source, kernels, stop, self.tell, self.own, 0 if vif is None else vif.index)
             if live
             else open_source(self.files, kernels),
             bulk,
-            [*in_the_way, *ends, *sinks, *self.host.hooks.sinks(info)],
+            [*in_the_way, *sinks, *self.host.hooks.sinks(info)],
             flows,
             FragmentTable(settings["limits.fragment_bytes"], timeout_ns=settings["limits.fragment_timeout"]),
             tcp,
@@ -229,6 +228,7 @@ class Setup:
             self.host.hooks.for_run(info),
             layers,
             SctpAssociations(bulk, max_bytes=settings["tcp.memory_limit"] // 32),
+            vif,
         )
         if vif is not None and not self._run.quiet:
             self.tell(greeting(settings))
@@ -256,7 +256,11 @@ class Setup:
             pipeline = Pipeline(parts, pace, Speed(loaded or kernels, compiler, wanted, not_compiled))
             try:
                 with watched(pipeline, pace, info, self.host, self.tell, self._matching, vif, self.written):
-                    outcome = pipeline.run()
+                    try:
+                        outcome = pipeline.run()
+                    finally:
+                        if vif is not None:
+                            vif.take_away()
             finally:
                 if line is not None:
                     line.close()

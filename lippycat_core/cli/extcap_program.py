@@ -180,13 +180,35 @@ def _plain(text: str) -> str:
 def _check_filter(expression: str) -> int:
     """Wireshark takes what is printed for the reason why a filter cannot be used."""
     from lippycat_core.builtin.links import ETHERNET
+
+    if wrong := _wrong_filter(expression, ETHERNET):
+        print(wrong)
+    return 0
+
+
+def _wrong_filter(expression: str, link_type: int) -> str:
+    """Why a filter cannot be used; "" where it can."""
     from lippycat_core.filters import compile_live
 
     try:
-        compile_live(expression, ETHERNET, SNAPLEN, lambda only_on_an_interface: [])
+        compile_live(expression, link_type, SNAPLEN, lambda only_on_an_interface: [])
     except LippycatError as error:
-        print(" ".join(str(error).split()))
-    return 0
+        return " ".join(str(error).split())
+    return ""
+
+
+def _wrong_device(devices: str, expression: str) -> tuple[str, int] | None:
+    """What keeps these devices, commas between them, from being captured with that filter, and the exit code. Opening a pipe
+    waits for its reader, so this is to be known before."""
+    from lippycat_core.builtin.links import ANY, SLL2, links
+
+    there = {**{link.name: link.link_type for link in links()}, ANY: SLL2}
+    for device in map(str.strip, devices.split(",")):
+        if device not in there:
+            return f"no device {device!r}: there are {', '.join(there)}", NO_INTERFACE
+        if expression and (wrong := _wrong_filter(expression, there[device])):
+            return wrong, WRONG_USAGE
+    return None
 
 
 def _capture(name: str, asked: Mapping[str, str]) -> int:
@@ -203,6 +225,8 @@ def _capture(name: str, asked: Mapping[str, str]) -> int:
     who = [f"{option}={asked[option]}" for option in WHO if asked.get(option)]
     if name == USER and not who:
         return _say("no user and no number: name one in the interface's options", WRONG_USAGE)
+    if wrong := _wrong_device(asked[DEVICE], asked.get(FILTER, "")):
+        return _say(*wrong)
     with tempfile.TemporaryDirectory(prefix="lippycat-", ignore_cleanup_errors=True) as folder:
         named = os.path.join(folder, "capture.pcapng")  # a pipe's name says nothing of its format
         os.symlink(os.path.abspath(fifo), named)

@@ -113,6 +113,7 @@ class Vif(NamedTuple):
     replay_timing: bool | None
     speed: str | None
     startup_delay: str | None
+    linger: str | None
 
     def flags(self) -> dict[str, object]:
         """The settings that these options override."""
@@ -373,9 +374,12 @@ def vif_options(
     vif_startup_delay: Annotated[
         str | None, typer.Option(metavar="TIME", help="How long after the interface is up the first packet comes: 3s.")
     ] = None,
+    vif_linger: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long the interface stays after the last packet, for readers: 2s.")
+    ] = None,
 ) -> Vif:
     """Options that say whether packets go to a virtual interface, and when."""
-    return Vif(virtual_interface, vif_name, vif_netns, vif_type, vif_replay_timing, vif_speed, vif_startup_delay)
+    return Vif(virtual_interface, vif_name, vif_netns, vif_type, vif_replay_timing, vif_speed, vif_startup_delay, vif_linger)
 
 
 def tls_options(

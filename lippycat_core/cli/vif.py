@@ -31,10 +31,17 @@ def open_interface(settings: Settings, source: Input, tell: Callable[[str], None
         raise UsageError("--vif-replay-timing: is for files, live packets go at once: leave it out")
     if settings["vif.speed"] <= 0:
         raise SettingError(f"vif.speed: {settings['vif.speed']:g} is no speed: write 1, or 10 for ten times faster")
+    if "vif.speed" in keys and live:
+        raise UsageError("--vif-speed: is for files, live packets go at once: leave it out")
+    if "vif.speed" in keys and not settings["vif.replay_timing"]:
+        raise UsageError("--vif-speed: says how fast the original timing goes: add --vif-replay-timing, or leave it out")
     if name in source.interfaces and same_namespace(namespace):
         raise UsageError(f"-i {name}: is where packets are injected, which would come round again: choose another --vif-name")
     timing = Timing(
-        settings["vif.startup_delay"] / 1e9, settings["vif.speed"] if settings["vif.replay_timing"] and not live else 0.0, live
+        settings["vif.startup_delay"] / 1e9,
+        settings["vif.speed"] if settings["vif.replay_timing"] and not live else 0.0,
+        live,
+        settings["vif.linger"] / 1e9,
     )
     return VirtualInterface(TunTap(name, kind, namespace), kind, timing, tell)
 

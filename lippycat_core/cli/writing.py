@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from threading import Lock
 from types import TracebackType
 
@@ -30,12 +31,15 @@ ROTATES = ("size", "time", "count", "keep", "total")
 
 class Keeping:
     """What one run keeps on disk, as a context around it: `writer()` is where `-w` goes. Where that is not all that the run is
-    for (`alone`), it goes on when the disk is full: that is told once, and `exit_code` makes it 1.
+    for (`alone`), it goes on when the disk is full: that is told once, and `exit_code` makes it 1. `commands` are options of the
+    command's own that run programs, and whether they do.
 
     UsageError where options do not go together, OutputError where a file cannot be opened.
     """
 
-    def __init__(self, setup: Setup, write: Write, *, alone: bool, groups: bool = False, commands: bool = False) -> None:
+    def __init__(
+        self, setup: Setup, write: Write, *, alone: bool, groups: bool = False, commands: Mapping[str, bool] | None = None
+    ) -> None:
         self._setup = setup
         self._path = write.file
         self._alone = alone
@@ -65,9 +69,11 @@ class Keeping:
         self._command = Command(line, ("pcap",), "--pcap-command") if line else None
         if write.pcap_command and (write.file in (None, STDOUT) and not groups):
             raise UsageError("--pcap-command: runs for finished files, and there are none: name one with -w")
+        others = commands or {}
         for name in ("command_concurrency", "command_timeout"):
-            if getattr(write, name) is not None and not (line or commands):
-                raise UsageError(f"--{name.replace('_', '-')}: is for commands: add --pcap-command")
+            if getattr(write, name) is not None and not (line or any(others.values())):
+                either = " or ".join(("--pcap-command", *others))
+                raise UsageError(f"--{name.replace('_', '-')}: is for commands: add {either}")
         self.commands = Commands(
             settings["write.command_concurrency"],
             settings["write.command_timeout"] / 1e9,

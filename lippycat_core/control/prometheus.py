@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from lippycat_core.control.metrics import BUCKETS_S, METRICS, Metric, Snapshot
 from lippycat_core.errors import SettingError, UsageError
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication
+
+PATH = "/metrics"
 
 
 def serve_metrics(where: str, snapshot: Callable[[], Snapshot]) -> Callable[[], None]:
@@ -24,6 +30,9 @@ def serve_metrics(where: str, snapshot: Callable[[], Snapshot]) -> Callable[[], 
     except OSError as error:
         reason = error.strerror or str(error)
         raise UsageError(f"--metrics-listen: {where}: {reason}; name another address or port") from error
+    served = server.get_app()
+    if served is not None:
+        server.set_app(partial(_at_their_path, served))
 
     def stop() -> None:
         server.shutdown()
@@ -31,6 +40,14 @@ def serve_metrics(where: str, snapshot: Callable[[], Snapshot]) -> Callable[[], 
         thread.join(timeout=2.0)
 
     return stop
+
+
+def _at_their_path(served: WSGIApplication, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """What is asked of a WSGI application that answers the same at every path."""
+    if environ["PATH_INFO"] == PATH:
+        return served(environ, start_response)
+    start_response("404 Not Found", [("Content-Type", "text/plain")])
+    return [f"metrics are at {PATH}\n".encode()]
 
 
 def address(where: str) -> tuple[str, int]:

@@ -161,6 +161,7 @@ class Vif(Section):
     replay_timing: bool = setting(False)
     speed: float = setting(1.0, 0, 1_000_000)
     startup_delay: int = setting(3 * SECOND_NS, 0, 3600 * SECOND_NS, unit="duration")
+    linger: int = setting(2 * SECOND_NS, 0, 3600 * SECOND_NS, unit="duration")
 
 
 class Control(Section):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from lippycat_core.batch import Batch
 from lippycat_core.columns import I32, U8, Frame
@@ -25,6 +25,27 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish what is written; called also when the run is cut short."""
+        ...
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A sink that chooses packets which others inject."""
+
+    def settle(self) -> None:
+        """Hand on what was decided when the input ended; called once, before the summary is made of it."""
+        ...
+
+
+class Injector(Protocol):
+    """What puts packets of the run on a network, at a time of their own."""
+
+    def end(self) -> None:
+        """The input is over, and the sinks have settled: send what waits. `results` are final then."""
+        ...
+
+    def results(self) -> Mapping[str, int]:
+        """Packets by what became of them so far: the field `vif` of the summary."""
         ...
 
 

@@ -14,10 +14,9 @@ from lippycat_core.batch import DEFAULT_ROWS, Batch
 from lippycat_core.builtin import tuntap, vif
 from lippycat_core.builtin.filesource import FileSource
 from lippycat_core.builtin.tuntap import TunTap, check_name, namespace_path
-from lippycat_core.builtin.vif import InputEnds, Timing, VirtualInterface
+from lippycat_core.builtin.vif import Timing, VirtualInterface
 from lippycat_core.columns import FILTERED
 from lippycat_core.errors import InputError, OutputError, SettingError
-from lippycat_core.events import Event
 from lippycat_core.kernelset import Interpreted, KernelSet
 from lippycat_core.testing.packets import Record, pcap
 
@@ -82,8 +81,11 @@ def run(
         interface.packets(batch)
         interface.drain()
     interface.end()
+    final = interface.results()
     interface.close()
-    interface.close()
+    interface.take_away()
+    interface.take_away()
+    assert interface.results() == final
 
 
 @pytest.mark.parametrize("rows", [1, 7, 4096])
@@ -213,18 +215,50 @@ def test_a_run_that_fails_does_not_wait_for_what_it_would_have_sent(device: Devi
     assert interface.dropped == {"the run was stopped": 2}
 
 
-def test_the_summary_tells_the_end_of_the_input(device: Device, tmp_path: os.PathLike[str]) -> None:
-    interface = VirtualInterface(device, "tap", Timing())
-    watch = InputEnds(interface)
-    for batch in batches(tmp_path, [0.0], Interpreted(), 4096):
-        watch.packets(batch)
-        interface._start_s = time.monotonic() + 0.1  # so that the frame waits
+class Clock:
+    """No other time passes than that which is slept."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(vif.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(vif.time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_the_device_stays_until_it_was_quiet(device: Device, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    interface = VirtualInterface(device, "tap", Timing(linger_s=2.0))
+    for batch in batches(tmp_path, [0.0] * 4, Interpreted(), 4096):
         interface.packets(batch)
-    watch.emit([Event("call", 0, 1, {})])
-    watch.emit([Event("summary", 0, 1, {})])
-    watch.close()
+    clock.now += 0.5
+    interface.end()
     interface.close()
-    assert device.arrived() == [frame(0)]
+    assert device.fd >= 0
+    interface.take_away()
+    assert device.fd == -1
+    assert clock.now == pytest.approx(102.0)
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_who_asks_to_stop_meanwhile_does_not_wait(
+    device: Device, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch, asked_before: bool
+) -> None:
+    """A live capture was asked before: that is how it ends, and its readers have their time."""
+    clock = Clock(monkeypatch)
+    interface = VirtualInterface(device, "tap", Timing(linger_s=30.0))
+    interface.stop = lambda: asked_before or clock.now > 101.0
+    run(interface, tmp_path, [0.0], Interpreted())
+    assert clock.now == pytest.approx(130.0 if asked_before else 101.1, abs=0.11)
+    assert device.fd == -1
+
+
+def test_where_nothing_went_nobody_waits(device: Device, tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    device.far_close()
+    run(VirtualInterface(device, "tap", Timing(linger_s=30.0)), tmp_path, [0.0] * 3, Interpreted())
+    assert clock.now == 100.0
 
 
 @pytest.mark.parametrize("name", ["lc0", "a", "fifteen-chars.5", "0"])

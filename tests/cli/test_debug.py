@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -126,6 +127,10 @@ def test_the_same_number_everywhere(start: Callable[..., Fed], debug: Lc) -> Non
     told = answer(debug("metrics", "--json"))["metrics"]
     with urlopen(f"http://127.0.0.1:{port}/metrics") as page:
         families = list(text_string_to_metric_families(page.read().decode()))
+    for path in ("/", "/nope", "/metrics/x"):
+        with pytest.raises(HTTPError) as elsewhere:
+            urlopen(f"http://127.0.0.1:{port}{path}")
+        assert (elsewhere.value.code, elsewhere.value.read()) == (404, b"metrics are at /metrics\n")
     served = {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
     moving = {"lippycat_uptime_seconds", "lippycat_last_packet_seconds", "lippycat_resident_memory_bytes"}
     compared = 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,30 @@ def test_what_is_missing_in_the_dialog_is_said(
     err = capsys.readouterr().err
     assert err.startswith(f"lippycat-extcap: {said}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("--device", "nope"), 3, "no device 'nope': there are lo, "),
+        (("--device", "lo,nope"), 3, "no device 'nope': there are lo, "),
+        (("--device", "lo", "--extcap-capture-filter", "udp prot"), 2, "filter 'udp prot' cannot be used: "),
+        (("--device", "any", "--extcap-capture-filter", "vlan"), 2, "filter 'vlan' cannot be used"),
+    ],
+)
+def test_what_cannot_be_captured_is_said_before_the_pipe_has_a_reader(
+    tmp_path: Path, args: tuple[str, ...], code: int, said: str
+) -> None:
+    """Opening it would wait for one for good."""
+    if "--extcap-capture-filter" in args:
+        pytest.importorskip("pcapy", reason="capture filters need pcapy-ng")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    program = [sys.executable, "-m", "lippycat_core.cli.extcap_program", *ON, "--capture", "--fifo", str(pipe), *args]
+    done = subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(f"lippycat-extcap: {said}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("option", ["--extcap-version", "--version"])

@@ -70,7 +70,7 @@ def sniff(cable: Wire, *args: str | Path, code: int = 0) -> subprocess.Completed
     return done
 
 
-VIF = ("--virtual-interface", "--vif-startup-delay", "0", "--compiler", "pure")
+VIF = ("--virtual-interface", "--vif-startup-delay", "0", "--vif-linger", "0", "--compiler", "pure")
 
 
 def test_a_reader_sees_the_packets_of_the_file(cable: Wire, tmp_path: Path) -> None:
@@ -92,6 +92,57 @@ def test_tcpdump_sees_them_too(cable: Wire, tmp_path: Path) -> None:
         sniff(cable, "-r", write_pcap(tmp_path / "in.pcap", sent), *VIF)
         tcpdump.communicate(timeout=30)
     assert data(seen) == data(tmp_path / "seen.pcap") == [record.data for record in sent]
+
+
+def test_readers_have_time_for_the_tail(cable: Wire, tmp_path: Path) -> None:
+    """tcpdump is woken once a second, unless a block of its ring is full before."""
+    if shutil.which("tcpdump") is None:
+        pytest.skip("tcpdump is not installed")
+    sent, seen = frames([0.0] * 1360, size=200), tmp_path / "tcpdump.pcap"
+    source = write_pcap(tmp_path / "in.pcap", sent)
+    process = cable.start(LC, "sniff", "-q", "-r", source, "-V", "--vif-startup-delay", "4s", "--compiler", "pure")
+    until_up(cable)
+    tcpdump = cable.start("tcpdump", "-i", "lc0", "-w", seen, "-Z", "root")
+    cable.wait_until_captured()
+    process.communicate(timeout=60)
+    _, said = tcpdump.communicate(timeout=30)
+    assert data(seen) == [record.data for record in sent], said.decode()
+
+
+def test_a_signal_ends_the_time_for_readers(cable: Wire, tmp_path: Path) -> None:
+    source = write_pcap(tmp_path / "in.pcap", frames([0.0] * 5))
+    args = ("--vif-linger", "1h", "-w", tmp_path / "out.pcap", "--format", "json")
+    process = cable.start(LC, "sniff", "-r", source, *VIF, *args)
+    until_up(cable)
+    injected(cable, 5)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(6)]
+    assert json.loads(lines[-1])["vif"] == {"injected": 5, "dropped": 0, "skipped": 0}
+    assert "lc0" in cable.run("ip", "link")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, b"5 packets injected" in said) == (0, True)
+    assert len(data(tmp_path / "out.pcap")) == 5
+
+
+def test_the_summary_says_what_became_of_packets(cable: Wire, tmp_path: Path) -> None:
+    """Also where they still waited when the input ended, and only where there is an interface."""
+    sent = [*frames([0.0, 400.0]), Record(START_NS + 500 * MS, b"short")]
+    source = write_pcap(tmp_path / "in.pcap", sent)
+    replay = ("--vif-replay-timing", "--format", "json", "-q")
+    lines = sniff(cable, "-r", source, *VIF, *replay).stdout.splitlines()
+    assert json.loads(lines[-1])["vif"] == {"injected": 2, "dropped": 0, "skipped": 1}
+    lines = sniff(cable, "-r", source, "--format", "json").stdout.splitlines()
+    assert "vif" not in json.loads(lines[-1])
+
+
+def until_up(cable: Wire) -> None:
+    """Wait until the interface is there. TimeoutError."""
+    end = time.monotonic() + 30
+    while "lc0:" not in cable.run("ip", "link"):
+        if time.monotonic() > end:
+            raise TimeoutError("no lc0 after 30 s")
+        time.sleep(0.05)
 
 
 def test_the_interface_is_made_with_time_to_attach_and_taken_away(cable: Wire, tmp_path: Path) -> None:
@@ -241,6 +292,11 @@ def test_root_is_given_up_once_the_interface_is_up(cable: Wire, tmp_path: Path) 
         (("-i", "lo", "--vif-speed", "0"), "lc: vif.speed: 0 is no speed: write 1, or 10 for ten times faster"),
         (("-i", "lo", "--vif-speed", "-1"), "lc: vif.speed: '-1' is out of range: 0 to 1000000 (option --vif-speed)"),
         (("-i", "lo", "--vif-startup-delay", "soon"), "lc: vif.startup_delay: 'soon' is "),
+        (("-i", "lo", "--vif-linger", "2h"), "lc: vif.linger: "),
+        (("-i", "lo", "--vif-speed", "2"), "lc: --vif-speed: is for files, live packets go at once: leave it out"),
+        (("-r", "x", "--vif-speed", "2"), "lc: --vif-speed: says how fast the original timing goes: add --vif-replay-timing,"),
+        (("-r", "x", "--vif-speed", "2", "--no-vif-replay-timing"), "lc: --vif-speed: says how fast"),
+        (("-r", "x", "--no-virtual-interface", "--vif-linger", "0"), "lc: --vif-linger: is for --virtual-interface: add that"),
         (("-r", "x", "--no-virtual-interface", "--vif-netns", "x"), "lc: --vif-netns: is for --virtual-interface: add that"),
     ],
 )

@@ -224,6 +224,10 @@ class CallPackets:
     def emit(self, events: Sequence[Event]) -> None:
         """See Sink; a capture file holds no events."""
 
+    def settle(self) -> None:
+        """See Settles."""
+        self._held.write(self._writer, None)
+
     def close(self) -> None:
         """Write what was decided when the input ended."""
         try:

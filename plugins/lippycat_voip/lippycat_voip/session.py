@@ -80,7 +80,7 @@ def analyse(
     for name in ("per_call_pcap_dir", "per_call_pcap_pattern"):
         if per_call[name] is not None and not filed:
             raise UsageError(f"--{name.replace('_', '-')}: says where files of calls go: add --per-call-pcap")
-    keeping = Keeping(setup, write, alone=not listed, groups=filed, commands=command is not None)
+    keeping = Keeping(setup, write, alone=not listed, groups=filed, commands={"--voip-command": command is not None})
     after = after_call(keeping.commands, command) if command is not None else no_command
     options = VoipOptions(
         messages=messages or (listed and as_text and call_id is not None),

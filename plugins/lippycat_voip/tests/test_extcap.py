@@ -115,8 +115,8 @@ def test_what_is_wrong_is_told_on_standard_error(cable: network.Wire, tmp_path: 
     args = ("--extcap-interface", "lippycat-voip", "--capture", "--fifo", fifo, "--device", "nosuch")
     done = subprocess.run(cable.command(*PROGRAM, *args), check=False, capture_output=True, text=True, timeout=30)
     os.close(pipe)
-    assert done.returncode == 2
-    assert done.stderr.startswith("lc: no interface 'nosuch'")
+    assert done.returncode == 3
+    assert done.stderr.startswith("lippycat-extcap: no device 'nosuch'")
 
 
 def test_tshark_captures_calls(cable: network.Wire, tmp_path: Path) -> None:

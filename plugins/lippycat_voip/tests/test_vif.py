@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -40,7 +41,7 @@ def cable() -> Iterator[network.Wire]:
         yield made
 
 
-ARGS = ("--sip-user", "alice", "--virtual-interface", "--vif-startup-delay", "0", "--compiler", "pure", "-q")
+ARGS = ("--sip-user", "alice", "--virtual-interface", "--vif-startup-delay", "0", "--vif-linger", "0", "--compiler", "pure", "-q")
 
 
 def frames(path: Path) -> list[bytes]:
@@ -58,6 +59,17 @@ def test_a_file_gives_one_users_calls(cable: network.Wire, tmp_path: Path) -> No
         n for n, record in enumerate(records, 1) if record.data[26:34] in (AB, BA)
     ]
     assert len(seen) == 9
+
+
+def test_the_summary_counts_what_waited_until_the_end(cable: network.Wire, tmp_path: Path) -> None:
+    """Behind media of which nobody knows whose they are until the input has ended."""
+    records = Wire().say("0 E:30000>F:40000 rtp=5 ssrc=9\n" + CALLS.lstrip()).records()
+    source = write_pcap(tmp_path / "in.pcap", records)
+    with cable.recorded("lc0", tmp_path / "seen.pcap"):
+        said = cable.run(LC, "sniff", "voip", "-r", source, *ARGS, "--format", "json", "--user", "root")
+    summary = json.loads(said.splitlines()[-1])
+    assert summary["vif"] == {"injected": 9, "dropped": 0, "skipped": 0}
+    assert len(frames(tmp_path / "seen.pcap")) == 9
 
 
 AB, BA = bytes([10, 0, 0, 1, 10, 0, 0, 2]), bytes([10, 0, 0, 2, 10, 0, 0, 1])
