@@ -99,10 +99,20 @@ def test_secrets_behind_their_packets_open_what_waits_if_more_are_expected(tmp_p
     path = tmp_path / "late.pcapng"
     path.write_bytes(make.section() + make.interface() + b"".join(packets) + make.secrets(wire.log))
     for batch_packets in (1, 5, 4096):
-        reader = Tls()
-        reader.expect(True)
-        result = run(path, VoipDissector(), layers=[reader], batch_packets=batch_packets)
-        assert [record["transport"] for record in result.named("call")] == [["tls"], ["tls"]]
+        result = run(path, VoipDissector(), layers=[expecting()], batch_packets=batch_packets)
+        calls = result.named("call")
+        assert [record["transport"] for record in calls] == [["tls"], ["tls"]]
+        over_tcp = [(record["state"], record["ended_by"]) for record in plain if record.get("record") == "call"]
+        assert [(record["state"], record["ended_by"]) for record in calls] == over_tcp
+        said = run(path, VoipDissector(VoipOptions(messages=True)), layers=[expecting()], batch_packets=batch_packets)
+        order = [(record.get("method"), record.get("code")) for record in said.named("message")]
+        assert order == [(record.get("method"), record.get("code")) for record in plain if record.get("record") == "message"]
+
+
+def expecting() -> Tls:
+    made = Tls()
+    made.expect(True)
+    return made
 
 
 # -- the command --------------------------------------------------------------------------------------------------------
