@@ -87,6 +87,29 @@ def test_the_packets_of_a_call_are_those_that_its_messages_came_in(tmp_path: Pat
     assert (written["packets"], written["bytes"]) == (len(last), sum(map(len, last)))
 
 
+@pytest.mark.parametrize("websocket", [False, True], ids=["tls", "wss"])
+def test_what_is_written_can_be_read_with_the_same_keys(tmp_path: Path, websocket: bool) -> None:
+    inside: Sequence[Said] = [(0, upgrade()), (1, upgraded()), *framed(CONVERSATION)] if websocket else CONVERSATION
+    for version in VERSIONS:
+        wire = talk(contexts(version), inside)
+        records = tcp_conversation(wire.sent, segment=300, close=True)
+        path = write_pcap(tmp_path / "in.pcap", records)
+        whole = facts(path, records, layer(wire), WebSocket())
+        files = []
+        for batch_packets in (1, 7, 4096):
+            out = tmp_path / f"out{batch_packets}.pcap"
+            dissector = VoipDissector(VoipOptions(packets=True))
+            sink = dissector.packets(PcapWriter(str(out), [str(path)]))
+            run(path, dissector, layers=[layer(wire), WebSocket()], sinks=[sink], batch_packets=batch_packets)
+            files.append(out.read_bytes())
+            assert [record["state"] for record in run(out, VoipDissector(), layers=[layer(wire), WebSocket()]).named("call")] == [
+                record["state"] for record in whole if record.get("record") == "call"
+            ]
+            again = run(out, VoipDissector(VoipOptions(messages=True)), layers=[layer(wire), WebSocket()])
+            assert len(again.named("message")) == len(CONVERSATION)
+        assert files[0] == files[1] == files[2]
+
+
 def talk_of_last(wire: Wire) -> list[Said]:
     """What was sent of the last call: one write a message, so one turn each."""
     return wire.sent[-len(call(2)) :]
@@ -156,6 +179,18 @@ def test_secrets_of_the_capture(tmp_path: Path, wire: Wire) -> None:
     path = tmp_path / "tls.pcapng"
     path.write_bytes(make.section() + make.interface() + make.secrets(wire.log) + b"".join(packets))
     assert calls(lc(path)) == calls(lc(path, "--threads", "2", "--batch-packets", "3")) == [["tls"], ["tls"]]
+
+
+def test_files_of_calls_have_the_handshake(capture: tuple[Path, Path], tmp_path: Path) -> None:
+    path, keys = capture
+    out = tmp_path / "out.pcap"
+    assert calls(lc(path, "--tls-keylog", keys, "-w", out, "-q")) == [["tls"], ["tls"]]
+    assert calls(lc(out, "--tls-keylog", keys)) == [["tls"], ["tls"]]
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    lc(path, "--tls-keylog", keys, "--per-call-pcap", "--per-call-pcap-dir", folder, "-q")
+    read = [calls(lc(file, "--tls-keylog", keys)) for file in sorted(folder.iterdir())]
+    assert [["tls"]] in read
 
 
 def test_a_key_log_that_is_none_is_one_line(capture: tuple[Path, Path], tmp_path: Path) -> None:
