@@ -28,7 +28,7 @@ UNDECIDED_PIECES = 256
 """Pieces that are kept until somebody can tell whose they are."""
 
 EARLY_RECORDS = 256
-"""Packets of a direction in front of the first message in it that are told with that (handshakes, upgrades), the first of them."""
+"""Packets of a direction in front of the first message in it that are told with that: handshakes and upgrades."""
 
 CONNECTION_BYTES = 2048
 """What a connection is counted as beside what its session says."""

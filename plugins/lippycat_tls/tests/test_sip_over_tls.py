@@ -179,6 +179,18 @@ def test_secrets_of_the_capture(tmp_path: Path, wire: Wire) -> None:
     path = tmp_path / "tls.pcapng"
     path.write_bytes(make.section() + make.interface() + make.secrets(wire.log) + b"".join(packets))
     assert calls(lc(path)) == calls(lc(path, "--threads", "2", "--batch-packets", "3")) == [["tls"], ["tls"]]
+    listed = subprocess.run([str(LC), "sniff", "-r", str(path)], capture_output=True, text=True, timeout=60)
+    assert (listed.returncode, listed.stderr) == (0, "")  # a run that does not look inside has no use for them
+
+
+def test_a_key_log_without_keys_is_said(capture: tuple[Path, Path], tmp_path: Path) -> None:
+    path, _ = capture
+    (tmp_path / "empty.log").touch()
+    done = lc(path, "--tls-keylog", tmp_path / "empty.log")
+    assert calls(done) == []
+    assert "option --tls-keylog" in done.stderr
+    assert "no keys in it" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_files_of_calls_have_the_handshake(capture: tuple[Path, Path], tmp_path: Path) -> None:
