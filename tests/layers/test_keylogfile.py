@@ -62,7 +62,7 @@ def test_what_is_no_key_log_is_said_in_one_line(tmp_path: Path, kind: str) -> No
     elif kind == "text":
         Path(path).write_text("these are no keys\nat all\n")
     elif kind == "binary":
-        Path(path).write_bytes(bytes(range(256)))
+        Path(path).write_bytes(bytes(range(256)) + b"\n#" + bytes(range(11, 256)))
     elif kind == "name":
         path += "\0"
     with pytest.raises(InputError, match=r"^here: ") as told:
@@ -76,7 +76,6 @@ def test_an_empty_file_is_a_log_to_come(tmp_path: Path) -> None:
         path.write_bytes(text)
         log = KeyLogFile(str(path), "here")
         assert log.empty is empty
-
 
         assert b"".join(data for _, data in log.read(last=True)).strip() == text.strip()
 
