@@ -27,6 +27,9 @@ IN_VAIN = 4
 UNDECIDED_PIECES = 256
 """Pieces that are kept until somebody can tell whose they are."""
 
+EARLY_RECORDS = 256
+"""Packets of a direction in front of the first message in it that are told with that: handshakes and upgrades."""
+
 CONNECTION_BYTES = 2048
 """What a connection is counted as beside what its session says."""
 
@@ -67,6 +70,8 @@ class _Side:
     segments: int = 0
     gap: int = 0
     flow: int = -1
+    early: list[int] = field(default_factory=list)  # records whose bytes the layer took for itself, until something is given
+    told: bool = False  # whether somebody was given bytes of this direction
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +91,7 @@ class _Wrapped:
         """Bytes that are counted for it and what is inside it."""
         own = CONNECTION_BYTES + self.session.cost()
         own += sum(len(piece.data) + RECORD_BYTES * (1 + len(piece.records)) for piece in self.undecided)
-        own += RECORD_BYTES * sum(len(side.records) for side in self.sides)
+        own += RECORD_BYTES * sum(len(side.records) + len(side.early) for side in self.sides)
         return own if self.inside is None else own + self.inside.cost()
 
 
@@ -291,6 +296,8 @@ class Layers:
         if trouble is not None:
             raise trouble
         side = wrapped.sides[piece.side]
+        if piece.side not in gave and not side.told:
+            self._keep_early(side, piece)
         if not wrapped.session.held(piece.side):
             side.records, side.segments = [], 0
             return
@@ -298,8 +305,20 @@ class Layers:
             side.records, side.segments = [], 0
         side.records += piece.records
         side.segments += piece.segments
+        self._keep(piece.records)
+
+    def _keep(self, records: Iterable[int]) -> None:
+        """These wait, those of batches before since then."""
         first = self._batch.first_record
-        self.kept += [record for record in piece.records if record >= first]
+        self.kept += [record for record in records if record >= first]
+
+    def _keep_early(self, side: _Side, piece: _Piece) -> None:
+        """The layer took bytes in front of all that it gives: who writes a message's packets needs them to read these."""
+        known = set(side.early)
+        new = [record for record in dict.fromkeys(piece.records) if record not in known]
+        new = new[: EARLY_RECORDS - len(side.early)]
+        side.early += new
+        self._keep(new)
 
     def _give(self, wrapped: _Wrapped, given: list[tuple[int, bytes]], row: int, piece: _Piece | None) -> set[int]:
         """Hand on what a session gave, bytes side by side as one where there are no messages; the sides that it gave."""
@@ -328,7 +347,12 @@ class Layers:
         inner = wrapped.inner
         if inner.owner is None:
             self._decide(wrapped, piece, row)
-        elif wrapped.inside is not None:
+            return
+        side = wrapped.sides[piece.side]
+        if not side.told:
+            piece.records = tuple(dict.fromkeys((*side.early, *piece.records)))
+            side.early, side.told = [], True
+        if wrapped.inside is not None:
             if piece.gap:
                 self._gap(wrapped.inside, piece.side, piece.gap)
             self._feed(wrapped.inside, piece, row)
@@ -352,11 +376,14 @@ class Layers:
             if isinstance(answer[0], Layer):
                 wrapped.inside = self._wrap(answer[0], inner, wrapped.depth + 1)
             undecided, wrapped.undecided = wrapped.undecided, []
+            early = sorted({record for side in wrapped.sides for record in side.early})  # of both: neither is read alone
+            undecided[0].records = tuple(dict.fromkeys((*early, *undecided[0].records)))
+            for side in wrapped.sides:
+                side.early = []
             for kept in undecided:
                 self._deliver(wrapped, kept, row)
         elif answer is True and len(wrapped.undecided) < UNDECIDED_PIECES:
-            first = self._batch.first_record
-            self.kept += [record for record in piece.records if record >= first]
+            self._keep(piece.records)
         else:
             wrapped.undecided = [kept for kept in wrapped.undecided if kept.side != piece.side]
             wrapped.in_vain += 1

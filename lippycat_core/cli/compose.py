@@ -17,7 +17,7 @@ from lippycat_core.builtin.files import expand, open_source
 from lippycat_core.builtin.keylogfile import KeyLogFile
 from lippycat_core.builtin.vif import VirtualInterface
 from lippycat_core.cli.kernels import compiler_for, input_bytes, needed
-from lippycat_core.cli.keylog import key_log
+from lippycat_core.cli.keylog import key_log, no_keys
 from lippycat_core.cli.live import (
     give_up_powers,
     idle_options,
@@ -169,10 +169,14 @@ class Setup:
         readers = [layer for layer in plugins if isinstance(layer, NeedsSecrets)]
         log = key_log(self.settings, readers=bool(readers), growing=growing) if dissectors else None
         self._key_log = log
+        if log is not None and not growing and (notice := no_keys(self.settings, log)):
+            self.tell(notice)
         for reader in readers:
             reader.expect(growing and log is not None)
 
         def unread() -> None:
+            if readers or not dissectors:  # nobody would look at what is inside
+                return
             self.tell("the input has secrets of TLS connections, which lippycat-tls would read; pip install lippycat-tls")
 
         limit = self.settings["tcp.memory_limit"] // 4

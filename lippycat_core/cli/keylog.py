@@ -16,9 +16,22 @@ def key_log(settings: Settings, *, readers: bool, growing: bool) -> KeyLogFile |
     may name a file that is not there yet, and means nothing without such a layer.
     """
     path, origin = settings["tls.keylog"], settings.origin("tls.keylog")
-    theirs = origin.removeprefix("environment ") in FALLBACKS
+    theirs = _theirs(origin)
     if not path or (theirs and not readers):
         return None
     if not readers:
         raise UsageError(f"tls.keylog ({origin}): TLS is read by lippycat-tls, which is not installed: pip install lippycat-tls")
-    return KeyLogFile(path, f"tls.keylog ({origin})", later=theirs or growing)
+    return KeyLogFile(path, f"tls.keylog ({origin})", later=theirs or growing, growing=growing)
+
+
+def no_keys(settings: Settings, log: KeyLogFile) -> str:
+    """What to tell of a log that has no keys, though the user named it and no more will come; else nothing."""
+    origin = settings.origin("tls.keylog")
+    if not log.empty or _theirs(origin):
+        return ""
+    return f"tls.keylog ({origin}): {settings['tls.keylog']}: no keys in it, so TLS is read only with secrets of the capture"
+
+
+def _theirs(origin: str) -> bool:
+    """Whether a variable that is not ours named the log."""
+    return origin.removeprefix("environment ") in FALLBACKS

@@ -99,8 +99,9 @@ class MindsLosses(Protocol):
 class Segment:
     """Rows `begin` to `end` (exclusive) of a batch, decoded, tracked and routed, and the TCP runs that they completed.
 
-    `kept` has the numbers of those of its records whose TCP bytes wait: for a missing segment, or until somebody can tell
-    whose the connection is. They are in the `records` of a later run, or, where nobody wants the connection, in none.
+    `kept` has the numbers of those of its records whose TCP bytes wait: for a missing segment, until somebody can tell
+    whose the connection is, or, of a layer's handshake, for the first bytes inside. They are in the `records` of a
+    later run, or, where nobody wants the connection, in none.
     """
 
     batch: Batch

@@ -62,7 +62,7 @@ def test_what_is_no_key_log_is_said_in_one_line(tmp_path: Path, kind: str) -> No
     elif kind == "text":
         Path(path).write_text("these are no keys\nat all\n")
     elif kind == "binary":
-        Path(path).write_bytes(bytes(range(256)))
+        Path(path).write_bytes(bytes(range(256)) + b"\n#" + bytes(range(11, 256)))
     elif kind == "name":
         path += "\0"
     with pytest.raises(InputError, match=r"^here: ") as told:
@@ -71,8 +71,41 @@ def test_what_is_no_key_log_is_said_in_one_line(tmp_path: Path, kind: str) -> No
 
 
 def test_an_empty_file_is_a_log_to_come(tmp_path: Path) -> None:
-    (tmp_path / "keys").touch()
-    assert KeyLogFile(str(tmp_path / "keys"), "here").read(last=True) == []
+    path = tmp_path / "keys"
+    for text, empty in ((b"", True), (b"# a comment\n\n", True), (LINE, False), (b"# a comment\n" + LINE, False)):
+        path.write_bytes(text)
+        log = KeyLogFile(str(path), "here")
+        assert log.empty is empty
+
+        assert b"".join(data for _, data in log.read(last=True)).strip() == text.strip()
+
+
+def piped(data: bytes) -> int:
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    return reading
+
+
+def test_a_pipe_is_read_to_its_end_where_no_more_can_come() -> None:
+    descriptor = piped(LINE + LINE.rstrip(b"\n"))
+    try:
+        log = KeyLogFile(f"/dev/fd/{descriptor}", "here")
+        assert not log.empty
+        assert log.read(last=True) == [(TLS_KEY_LOG, LINE * 2)]
+        assert log.read(last=True) == []
+        log.close()
+    finally:
+        os.close(descriptor)
+
+
+def test_a_pipe_is_refused_where_more_may_come() -> None:
+    descriptor = piped(LINE)
+    try:
+        with pytest.raises(InputError, match=r"^here: /dev/fd/\d+: a pipe, and more keys may come: name the file"):
+            KeyLogFile(f"/dev/fd/{descriptor}", "here", later=True, growing=True)
+    finally:
+        os.close(descriptor)
 
 
 def test_who_names_a_log_without_the_plugin_is_told_what_to_install(tmp_path: Path) -> None:

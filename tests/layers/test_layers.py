@@ -20,7 +20,7 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.interfaces.dissect import Claim, FlowInfo, Segment
 from lippycat_core.interfaces.layer import StreamLayer, Unreadable, Unwanted
 from lippycat_core.kernelset import Interpreted
-from lippycat_core.layers import Layers
+from lippycat_core.layers import EARLY_RECORDS, Layers
 from lippycat_core.pipeline import Pace, Parts, Pipeline, Speed
 from lippycat_core.reassembly import TcpReassembly
 from lippycat_core.testing.packets import Record, write_pcap
@@ -322,3 +322,22 @@ def test_no_result_depends_on_batches_whatever_becomes_of_the_packets(tmp_path: 
         assert seen.raised == []
         results.append((seen.got, seen.summary["evicted"]))
     assert results[0] == results[1] == results[2]
+
+
+def test_packets_of_a_handshake_go_with_the_first_bytes_inside(capture: Any) -> None:
+    pieces = [(0, upgrade()), (1, upgraded()), (0, frame(b"", 9)), (0, frame(HELLO)), (1, frame(b"", 10)), (1, frame(b"yes"))]
+    path = capture(pieces, segment=60)
+    for batch_packets in (1, 3, 4096):
+        seen = Seen(path, [WebSocket()], batch_packets)
+        records = [got.records for got in seen.got]
+        assert len(records) == 2
+        assert [*records[0], *records[1]] == list(range(min(records[0]), max(records[1]) + 1))  # all that have bytes
+        assert [got.segments for got in seen.got] == [1, 1]
+        assert seen.greeter.kept >= {*records[0][:-1], *records[1][:-1]}
+
+
+def test_packets_of_a_handshake_without_end_are_bounded(capture: Any) -> None:
+    pings = [(0, frame(b"", 9))] * (2 * EARLY_RECORDS)
+    seen = Seen(capture([(0, upgrade()), *pings, (0, frame(HELLO))], segment=2000), [WebSocket()])
+    assert [len(got.records) for got in seen.got] == [EARLY_RECORDS + 1]
+    assert [got.data for got in seen.got] == [HELLO]

@@ -1,10 +1,12 @@
 """One TLS connection: records in, application data out. Which keys are in force follows from the handshake as it went by.
 
-What cannot be opened for want of a secret waits, up to a bound, and is opened when the secret comes (`resume`).
+What cannot be opened for want of a secret waits, up to a bound, and is opened when the secret comes (`resume`), in the order in
+which it came: an answer is never given in front of what it answers.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 from lippycat_core.interfaces.layer import Unreadable
@@ -20,6 +22,9 @@ LARGEST_RECORD = (1 << 14) + 2048  # RFC 5246, section 6.2.3; 1.3 allows less
 
 MOST_WAITING = 64 * 1024
 """Bytes of one direction that wait for a secret."""
+
+MOST_TURNS = 2048
+"""Times that the directions take turns in what waits for a secret."""
 
 EARLY_RECORDS = 1024
 """Records in front of the first that opens: what a client sent early (0-RTT) is passed over."""
@@ -45,6 +50,7 @@ class _Side:
 
     def __init__(self) -> None:
         self.buffer = bytearray()
+        self.begin = 0  # bytes of the direction in front of the buffer
         self.messages = h.Messages()
         self.epoch = PLAIN
         self.opener: Opener | None = None
@@ -66,6 +72,7 @@ class TlsSession:
         self._client_hello = h.ClientHello(b"", False)
         self._server_hello: h.ServerHello | None = None
         self._suite: Suite | None = None
+        self._came: deque[tuple[int, int]] = deque()  # what is held: side, and up to which byte of its direction, as it came
         self._retried = False  # a HelloRetryRequest was seen: this is TLS 1.3, whatever else is not known yet
 
     def feed(self, side: int, data: bytes, ts_ns: int) -> Iterator[tuple[int, bytes]]:
@@ -76,14 +83,44 @@ class TlsSession:
             at.skip -= passed
             data = data[passed:]
         at.buffer += data
+        self._note(side)
         yield from self._advance(side)
         if self._sides[1 - side].buffer:  # perhaps it waited for what this side said
             yield from self._advance(1 - side)
+        while self._came and self._came[0][1] <= self._sides[self._came[0][0]].begin:
+            self._came.popleft()
+
+    def _note(self, side: int) -> None:
+        """Bytes of a direction came: as one with those in front of them, where the other direction said nothing between."""
+        end = self._sides[side].begin + len(self._sides[side].buffer)
+        if self._came and self._came[-1][0] == side:
+            self._came[-1] = (side, end)
+        else:
+            self._came.append((side, end))
+        if len(self._came) > MOST_TURNS:
+            raise Unreadable("no secret came")
 
     def resume(self) -> Iterator[tuple[int, bytes]]:
-        """See NeedsSecrets."""
-        for side in (0, 1):
-            yield from self._advance(side)
+        """See NeedsSecrets. What came is gone through as if it came now."""
+        came, self._came = self._came, deque()
+        until, stuck = [0, 0], [False, False]
+        for which, end in came:
+            until[which] = end
+            for side in (which, 1 - which):
+                at = self._sides[side]
+                if at.begin >= until[side] or stuck[side]:
+                    continue
+                before = at.begin
+                yield from self._advance(side, until[side])
+                stuck[side] = self._waits(at, until[side])
+                if at.begin > before:
+                    stuck[1 - side] = False
+        self._came = deque((side, end) for side, end in came if end > self._sides[side].begin)
+
+    @staticmethod
+    def _waits(at: _Side, until: int) -> bool:
+        """Whether a record is whole by byte `until` of a direction, and was not opened."""
+        return until - at.begin >= HEADER and HEADER + int.from_bytes(at.buffer[3:5], "big") <= until - at.begin
 
     def gap(self, side: int, missing: int) -> None:
         """A record whose length is known is passed over, and counted as one; else the next one is looked for."""
@@ -96,6 +133,7 @@ class TlsSession:
             if left <= 0:
                 raise Unreadable("bytes are lost behind some that wait for their secret")
             at.number += 1
+        at.begin += len(at.buffer)
         at.buffer.clear()
         at.messages = h.Messages()
         at.skip = max(left - missing, 0)
@@ -107,16 +145,17 @@ class TlsSession:
 
     def cost(self) -> int:
         """See LayerSession."""
-        return SESSION_BYTES + sum(len(at.buffer) + len(at.messages) for at in self._sides)
+        return SESSION_BYTES + 100 * len(self._came) + sum(len(at.buffer) + len(at.messages) for at in self._sides)
 
     # -- records --------------------------------------------------------------------------------------------------------
 
-    def _advance(self, side: int) -> Iterator[tuple[int, bytes]]:
-        """Open what records of a direction are whole, as far as the secrets go."""
+    def _advance(self, side: int, until: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Open what records of a direction are whole (by byte `until` of it), as far as the secrets go."""
         at = self._sides[side]
         buffer, begin = at.buffer, 0
+        there = len(buffer) if until is None else until - at.begin
         try:
-            while len(buffer) - begin >= HEADER:
+            while there - begin >= HEADER:
                 header = bytes(buffer[begin : begin + HEADER])
                 size = int.from_bytes(header[3:], "big")
                 if not CHANGE_CIPHER_SPEC <= header[0] <= HEARTBEAT or header[1] != 3 or size > LARGEST_RECORD:
@@ -124,7 +163,7 @@ class TlsSession:
                     begin = len(buffer)
                     return
                 end = begin + HEADER + size
-                if end > len(buffer):
+                if end > there:
                     return
                 body = bytes(buffer[begin + HEADER : end])
                 try:
@@ -137,6 +176,7 @@ class TlsSession:
                 if data:
                     yield side, data
         finally:
+            at.begin += begin
             del buffer[:begin]
 
     def _record(self, side: int, at: _Side, header: bytes, body: bytes) -> bytes:

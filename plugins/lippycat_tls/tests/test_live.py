@@ -53,4 +53,5 @@ def test_secrets_may_come_behind_their_packets(tmp_path: Path) -> None:
     said = [json.loads(line) for line in out.splitlines()]
     calls = {record["call_id"]: record["transport"] for record in said if record["record"] == "call"}
     assert calls == {f"call-{n}@example.org": [name] for n, name in ((1, "tls"), (2, "ws"), (3, "sctp"))}, errors
+    assert {record["state"] for record in said if record["record"] == "call"} == {"ended"}
     assert said[-1]["evicted"] == {}

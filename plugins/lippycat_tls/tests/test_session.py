@@ -19,7 +19,7 @@ from lippycat_tls.handshake import RELEASED
 from lippycat_tls.keys import expand_label, next_secret
 from lippycat_tls.layer import Tls
 from lippycat_tls.secrets import Secrets
-from lippycat_tls.session import EARLY_RECORDS, MOST_WAITING, TlsSession
+from lippycat_tls.session import EARLY_RECORDS, MOST_TURNS, MOST_WAITING, TlsSession
 from lippycat_tls.suites import SUITES
 
 REQUEST, ANSWER = b"OPTIONS sip:example.org SIP/2.0\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n"
@@ -200,6 +200,24 @@ def test_what_waits_for_a_secret_is_given_when_it_comes(wire: Wire) -> None:
         given += session.resume()
     assert spoken(given) == spoken(CONVERSATION)
     assert session.held(0) == session.held(1) == 0
+
+
+@pytest.mark.parametrize("size", [1, 20, 100_000])
+def test_what_waited_is_given_in_the_order_in_which_it_came(wire: Wire, size: int) -> None:
+    made = Tls()
+    session = made.open()
+    feed(session, [(side, data[at : at + size]) for side, data in wire.sent for at in range(0, len(data), size)])
+    made.learn(TLS_KEY_LOG, wire.log)
+    assert list(session.resume()) == CONVERSATION
+    assert session.held(0) == session.held(1) == 0
+    assert list(session.resume()) == []
+
+
+def test_turns_without_end_that_wait_are_bounded(wire: Wire) -> None:
+    session = Tls().open()
+    feed(session, wire.sent[:2])
+    with pytest.raises(Unreadable):
+        feed(session, [(n % 2, b"\x17\x03\x03\x40\x00"[n // 2 : n // 2 + 1] or b"x") for n in range(2 * MOST_TURNS)])
 
 
 def test_waiting_is_bounded(wire: Wire) -> None:

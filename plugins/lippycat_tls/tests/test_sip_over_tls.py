@@ -87,6 +87,29 @@ def test_the_packets_of_a_call_are_those_that_its_messages_came_in(tmp_path: Pat
     assert (written["packets"], written["bytes"]) == (len(last), sum(map(len, last)))
 
 
+@pytest.mark.parametrize("websocket", [False, True], ids=["tls", "wss"])
+def test_what_is_written_can_be_read_with_the_same_keys(tmp_path: Path, websocket: bool) -> None:
+    inside: Sequence[Said] = [(0, upgrade()), (1, upgraded()), *framed(CONVERSATION)] if websocket else CONVERSATION
+    for version in VERSIONS:
+        wire = talk(contexts(version), inside)
+        records = tcp_conversation(wire.sent, segment=300, close=True)
+        path = write_pcap(tmp_path / "in.pcap", records)
+        whole = facts(path, records, layer(wire), WebSocket())
+        files = []
+        for batch_packets in (1, 7, 4096):
+            out = tmp_path / f"out{batch_packets}.pcap"
+            dissector = VoipDissector(VoipOptions(packets=True))
+            sink = dissector.packets(PcapWriter(str(out), [str(path)]))
+            run(path, dissector, layers=[layer(wire), WebSocket()], sinks=[sink], batch_packets=batch_packets)
+            files.append(out.read_bytes())
+            assert [record["state"] for record in run(out, VoipDissector(), layers=[layer(wire), WebSocket()]).named("call")] == [
+                record["state"] for record in whole if record.get("record") == "call"
+            ]
+            again = run(out, VoipDissector(VoipOptions(messages=True)), layers=[layer(wire), WebSocket()])
+            assert len(again.named("message")) == len(CONVERSATION)
+        assert files[0] == files[1] == files[2]
+
+
 def talk_of_last(wire: Wire) -> list[Said]:
     """What was sent of the last call: one write a message, so one turn each."""
     return wire.sent[-len(call(2)) :]
@@ -99,10 +122,20 @@ def test_secrets_behind_their_packets_open_what_waits_if_more_are_expected(tmp_p
     path = tmp_path / "late.pcapng"
     path.write_bytes(make.section() + make.interface() + b"".join(packets) + make.secrets(wire.log))
     for batch_packets in (1, 5, 4096):
-        reader = Tls()
-        reader.expect(True)
-        result = run(path, VoipDissector(), layers=[reader], batch_packets=batch_packets)
-        assert [record["transport"] for record in result.named("call")] == [["tls"], ["tls"]]
+        result = run(path, VoipDissector(), layers=[expecting()], batch_packets=batch_packets)
+        calls = result.named("call")
+        assert [record["transport"] for record in calls] == [["tls"], ["tls"]]
+        over_tcp = [(record["state"], record["ended_by"]) for record in plain if record.get("record") == "call"]
+        assert [(record["state"], record["ended_by"]) for record in calls] == over_tcp
+        said = run(path, VoipDissector(VoipOptions(messages=True)), layers=[expecting()], batch_packets=batch_packets)
+        order = [(record.get("method"), record.get("code")) for record in said.named("message")]
+        assert order == [(record.get("method"), record.get("code")) for record in plain if record.get("record") == "message"]
+
+
+def expecting() -> Tls:
+    made = Tls()
+    made.expect(True)
+    return made
 
 
 # -- the command --------------------------------------------------------------------------------------------------------
@@ -146,6 +179,30 @@ def test_secrets_of_the_capture(tmp_path: Path, wire: Wire) -> None:
     path = tmp_path / "tls.pcapng"
     path.write_bytes(make.section() + make.interface() + make.secrets(wire.log) + b"".join(packets))
     assert calls(lc(path)) == calls(lc(path, "--threads", "2", "--batch-packets", "3")) == [["tls"], ["tls"]]
+    listed = subprocess.run([str(LC), "sniff", "-r", str(path)], capture_output=True, text=True, timeout=60)
+    assert (listed.returncode, listed.stderr) == (0, "")  # a run that does not look inside has no use for them
+
+
+def test_a_key_log_without_keys_is_said(capture: tuple[Path, Path], tmp_path: Path) -> None:
+    path, _ = capture
+    (tmp_path / "empty.log").touch()
+    done = lc(path, "--tls-keylog", tmp_path / "empty.log")
+    assert calls(done) == []
+    assert "option --tls-keylog" in done.stderr
+    assert "no keys in it" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_files_of_calls_have_the_handshake(capture: tuple[Path, Path], tmp_path: Path) -> None:
+    path, keys = capture
+    out = tmp_path / "out.pcap"
+    assert calls(lc(path, "--tls-keylog", keys, "-w", out, "-q")) == [["tls"], ["tls"]]
+    assert calls(lc(out, "--tls-keylog", keys)) == [["tls"], ["tls"]]
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    lc(path, "--tls-keylog", keys, "--per-call-pcap", "--per-call-pcap-dir", folder, "-q")
+    read = [calls(lc(file, "--tls-keylog", keys)) for file in sorted(folder.iterdir())]
+    assert [["tls"]] in read
 
 
 def test_a_key_log_that_is_none_is_one_line(capture: tuple[Path, Path], tmp_path: Path) -> None:
