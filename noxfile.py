@@ -52,7 +52,10 @@ def bounds(session: nox.Session) -> None:
     env = {**COMPILED, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": cache, "LIPPYCAT_CACHE_DIR": cache}
     install(session, "pytest-xdist")
     tests = ("tests/kernels", "tests/matching", "plugins/lippycat_simd/tests/test_matching.py", "plugins/lippycat_voip/tests")
-    chosen = ("-k", "(simd or OneThread or TestHeaders) and not test_invariance and not captures and not three_threads and not under_minimal")
+    chosen = (
+        "-k",
+        "(simd or OneThread or TestHeaders) and not test_invariance and not captures and not three_threads and not under_minimal",
+    )
     workers = ("-n", str(os.cpu_count() or 2), "--dist", "loadfile")
     session.run("pytest", *workers, *tests, *chosen, *session.posargs, env=env)
 

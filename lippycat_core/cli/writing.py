@@ -9,6 +9,7 @@ from types import TracebackType
 
 from lippycat_core.builtin.outputs import STDOUT, Tally, cannot_write
 from lippycat_core.builtin.pcapwriter import PcapWriter, refuse_inputs
+from lippycat_core.builtin.pipes import is_pipe
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Write
 from lippycat_core.errors import OutputError, UsageError
@@ -136,10 +137,21 @@ class Keeping:
         except (OSError, ValueError) as error:
             raise cannot_write(path, error) from None
         plain = PcapWriter(path, output=output, pcapng=form.pcapng)
+        if path == STDOUT or is_pipe(path):
+            self._setup.on_open.append(lambda link: self._begin(plain, link))
         counted = self._command is not None and path != STDOUT
         writer = Counted(path, plain, self.finished) if counted else plain
         self._writer = writer
         return writer if self._alone or path == STDOUT else Forgiving(writer, self._fail)
+
+    def _begin(self, writer: PcapWriter, link: int | None) -> None:
+        """A live capture is open: who reads from a pipe gets the header without waiting for a packet."""
+        try:
+            writer.begin(link)
+        except OutputError as error:
+            if self._alone or self._path == STDOUT:
+                raise
+            self._fail(error)
 
     def figures(self) -> Figures:
         """What was written so far."""
