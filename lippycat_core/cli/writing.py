@@ -29,6 +29,11 @@ from lippycat_core.writing.rotation import RotatingWriter, Rotation
 ROTATES = ("size", "time", "count", "keep", "total")
 
 
+def _is_no_file(path: str) -> bool:
+    """Whether something is there that is no regular file: a device, a pipe, a folder."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
 class Keeping:
     """What one run keeps on disk, as a context around it: `writer()` is where `-w` goes. Where that is not all that the run is
     for (`alone`), it goes on when the disk is full: that is told once, and `exit_code` makes it 1.
@@ -60,6 +65,10 @@ class Keeping:
         given = next((name for name in ROTATES if getattr(write, f"rotate_{name}") is not None), None)
         if given is not None and write.file is None:
             raise UsageError(f"--rotate-{given}: says when a capture file ends: name one with -w")
+        if given is not None and write.file and write.file != STDOUT and _is_no_file(write.file):
+            raise UsageError(
+                f"{write.file}: is no regular file, and --rotate-{given} makes files beside it: name another with -w"
+            )
         if given is not None and write.file == STDOUT:
             raise UsageError(f"-w - and --rotate-{given}: standard output is one stream: write to a file, or leave that out")
         line: str = settings["write.pcap_command"]
@@ -118,7 +127,7 @@ class Keeping:
         if form.packing:
             packer(form.packing, self._level)  # what is not installed is said before anything is made
         opener = Opener(self.crew, self._level, self._key, self._tally)
-        if self.rotation and path != STDOUT:
+        if self.rotation and path != STDOUT and not _is_no_file(path):
             rotating = RotatingWriter(
                 path,
                 self.rotation,
