@@ -66,9 +66,7 @@ class Keeping:
         if given is not None and write.file is None:
             raise UsageError(f"--rotate-{given}: says when a capture file ends: name one with -w")
         if given is not None and write.file and write.file != STDOUT and _is_no_file(write.file):
-            raise UsageError(
-                f"{write.file}: is no regular file, and --rotate-{given} makes files beside it: name another with -w"
-            )
+            raise UsageError(f"{write.file}: is no regular file, and --rotate-{given} makes files beside it: name another")
         if given is not None and write.file == STDOUT:
             raise UsageError(f"-w - and --rotate-{given}: standard output is one stream: write to a file, or leave that out")
         line: str = settings["write.pcap_command"]

@@ -171,6 +171,15 @@ def test_decrypting_what_was_cut_or_changed(tmp_path: Path, capture: Path) -> No
     assert [packet[:2] for packet in kept] == [(r.ts_ns, r.data) for r in Wire().say(MANY).records()][: len(kept)]
     ran = lc(tmp_path, "decrypt", "cut.pcap.lcenc", "--key-file", "key")
     assert (ran.returncode, "is there already" in ran.stderr) == (2, True)
+    (tmp_path / "head.pcap.lcenc").write_bytes(whole[:30])
+    ran = lc(tmp_path, "decrypt", "head.pcap.lcenc", "--key-file", "key")
+    assert (ran.returncode, (tmp_path / "head.pcap").exists()) == (1, False)
+    assert ran.stderr == "lc: head.pcap.lcenc: ends within its header: nothing of it can be read\n"
+    with (tmp_path / "x.pcap.lcenc").open("rb") as source:
+        command = [LC, "decrypt", "-", "--key-file", "key"]
+        piped = subprocess.run(command, cwd=tmp_path, stdin=source, capture_output=True, timeout=120, check=True)
+    (tmp_path / "piped.pcap").write_bytes(piped.stdout)
+    assert len(packets_of(tmp_path / "piped.pcap")) == 3120
     (tmp_path / "bad.pcap.lcenc").write_bytes(whole[:30_000] + b"\0" + whole[30_001:])
     assert lc(tmp_path, "decrypt", "bad.pcap.lcenc", "--key-file", "key").returncode == 1
     lc(tmp_path, "decrypt", "--new-key", "other")
