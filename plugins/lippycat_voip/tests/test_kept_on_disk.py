@@ -221,6 +221,25 @@ def test_a_full_disk_is_said_and_nothing_that_fitted_is_lost(
     assert not run(small_disk / name).faults or name.endswith(".zst")
 
 
+@pytest.mark.parametrize("name", ["x.pcap.zst", "x.pcapng.gz", "x.pcapng", "x.pcap.gz.lcenc", "x.pcapng.lcenc"])
+def test_one_large_write_is_kept_as_far_as_it_fitted(tmp_path: Path, capture: Path, small_disk: Path, name: str) -> None:
+    """All packets come in one batch, which is larger than the disk."""
+    args = ["-w", f"small/{name.removesuffix('.lcenc')}", "--tcp-compression-level", "0"]
+    if name.endswith(".lcenc"):
+        lc(tmp_path, "decrypt", "--new-key", "key")
+        args += ["--encrypt-key-file", "key"]
+    ran = lc(tmp_path, "sniff", "-r", "in.pcap", *args)
+    assert (ran.returncode, "No space left on device" in ran.stderr) == (1, True)
+    path = small_disk / name
+    if name.endswith(".lcenc"):
+        ran = lc(tmp_path, "decrypt", path, "--key-file", "key", "-o", name.removesuffix(".lcenc"))
+        assert (ran.returncode, "without its end" in ran.stderr) == (1, True)
+        path = tmp_path / name.removesuffix(".lcenc")
+    kept = packets_of(path)
+    assert len(kept) > 600
+    assert [packet[:2] for packet in kept] == [(r.ts_ns, r.data) for r in Wire().say(MANY).records()][: len(kept)]
+
+
 def test_files_of_calls_on_a_full_disk(tmp_path: Path, capture: Path, small_disk: Path) -> None:
     ran = lc(tmp_path, "sniff", "voip", "-r", "in.pcap", "--per-call-pcap", "--per-call-pcap-dir", "small")
     assert ran.returncode == 1
