@@ -300,6 +300,12 @@ class AfPacketSource:
         """See CaptureSource."""
         return Progress(sum(ring.counted(k.R_BYTES) for ring in self._rings), None)
 
+    @property
+    def link_type(self) -> int | None:
+        """See KnowsLink."""
+        links = {SLL2} if self._cooked else {one.link for one in self._wanted}
+        return links.pop() if len(links) == 1 else None
+
     def report(self) -> Mapping[str, object]:
         """See TellsMore."""
         outages = {one.name: one.outages for one in self._wanted if one.outages}

@@ -294,6 +294,12 @@ class PcapSource:
         """See CaptureSource."""
         return Progress(self._bytes, None)
 
+    @property
+    def link_type(self) -> int | None:
+        """See KnowsLink."""
+        links = {None if one.handle is None else one.link for one in self._interfaces}
+        return links.pop() if len(links) == 1 else None
+
     def report(self) -> Mapping[str, object]:
         """See TellsMore."""
         outages = {one.name: one.outages for one in self._interfaces if one.outages}

@@ -67,6 +67,13 @@ class PcapWriter:
         """Packets so far."""
         return int(self._state[pack.P_PACKETS])
 
+    def begin(self, link: int | None) -> None:
+        """Write what stands in front of the first packet, whose link type is `link` (None: not known yet), so that a reader who
+        waits for it goes on. To be called once, before any packet."""
+        if link is not None:
+            self._add_link(link)
+        self._flush()
+
     def packets(self, batch: Batch) -> None:
         """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
         views = batch.views

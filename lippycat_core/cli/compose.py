@@ -42,7 +42,7 @@ from lippycat_core.fragments import FragmentTable
 from lippycat_core.hookspecs import RunInfo
 from lippycat_core.host.discovery import Host
 from lippycat_core.host.settings import Settings, load_settings
-from lippycat_core.interfaces.capture import OwnEndpoint, Progress
+from lippycat_core.interfaces.capture import KnowsLink, OwnEndpoint, Progress
 from lippycat_core.interfaces.dissect import BulkDissector, Dissector
 from lippycat_core.interfaces.layer import NeedsSecrets
 from lippycat_core.interfaces.match import MatchBackend
@@ -93,6 +93,7 @@ class Setup:
         self._dissector_failed = False
         self._line: ProgressLine | None = None
         self.written: Callable[[], Figures] = Figures  # what the run has written, for whoever asks
+        self.on_open: list[Callable[[int | None], None]] = []  # told of a live capture's link type before its first packet
         self.made: list[str] = []  # folders that were made for the run
         self.must_write: list[str] = []  # folders in which the run makes files while it goes
         own = {"threads": run.threads, "batch.packets": run.batch_packets, "compiler": run.compiler}
@@ -239,6 +240,10 @@ class Setup:
         wanted = needed([parts.source, *bulk, *parts.sinks], filtered=capture_filter is not None)
         loaded = give_up_powers(self.host, wanted, self.must_write, self.made, self.tell) if live or vif is not None else None
         compiler = compiler_for(self.host, self.files, live=live) if loaded is None else None
+        if live:
+            link = parts.source.link_type if isinstance(parts.source, KnowsLink) else None
+            for opened in self.on_open:
+                opened(link)
 
         def progress(done: Progress, packets: int) -> None:
             if compiler is not None:

@@ -8,10 +8,12 @@ import typer
 
 
 def decrypt(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="The encrypted file (.lcenc).", show_default=False)] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="The encrypted file (.lcenc); - is standard input.", show_default=False)
+    ] = None,
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", metavar="OUT", help="Where to write it; - is standard output. FILE without .lcenc."),
+        typer.Option("-o", "--output", metavar="OUT", help="Where to write it, - for standard output; else FILE without .lcenc."),
     ] = None,
     key_file: Annotated[
         str | None, typer.Option(metavar="PATH", help="The key or passphrase; else the setting write.encrypt_key_file.")

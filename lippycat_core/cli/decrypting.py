@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from lippycat_core.builtin.jsonlines import cannot_write
 from lippycat_core.builtin.outputs import STDOUT
+from lippycat_core.builtin.rawinput import STDIN
 from lippycat_core.cli.telling import say
 from lippycat_core.errors import InputError, UsageError
 from lippycat_core.host.settings import load_settings
@@ -27,6 +28,8 @@ def decrypt_file(file: str | None, output: str | None, key_file: str | None, con
     """`lc decrypt FILE`; 1 where the file was changed or its end is missing, and what came before that was written."""
     if not file:
         raise UsageError("nothing to decrypt: name a file, or make a key with --new-key")
+    if output is None and file == STDIN:
+        output = STDOUT
     if output is None:
         if not file.endswith(ENDING) or file == ENDING:
             raise UsageError(f"{file}: does not end in {ENDING}: name the output with -o")
@@ -35,6 +38,8 @@ def decrypt_file(file: str | None, output: str | None, key_file: str | None, con
     if not path:
         raise UsageError("no key: name the file that has it with --key-file")
     key = Key(read_secret(path))
+    if file == STDIN:
+        return _decrypt(sys.stdin.buffer, "standard input", output, key, force=force)
     try:
         with open(file, "rb") as source:
             return _decrypt(source, file, output, key, force=force)

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from lippycat_core.builtin.outputs import STDOUT, Tally, cannot_write
 from lippycat_core.builtin.pcapwriter import PcapWriter, refuse_inputs
+from lippycat_core.builtin.pipes import is_pipe
 from lippycat_core.cli.compose import Setup
 from lippycat_core.cli.options import Write
 from lippycat_core.errors import OutputError, UsageError
@@ -27,6 +28,11 @@ from lippycat_core.writing.packing import Form, form_of, packer
 from lippycat_core.writing.rotation import RotatingWriter, Rotation
 
 ROTATES = ("size", "time", "count", "keep", "total")
+
+
+def _is_no_file(path: str) -> bool:
+    """Whether something is there that is no regular file: a device, a pipe, a folder."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 class Keeping:
@@ -63,6 +69,8 @@ class Keeping:
         given = next((name for name in ROTATES if getattr(write, f"rotate_{name}") is not None), None)
         if given is not None and write.file is None:
             raise UsageError(f"--rotate-{given}: says when a capture file ends: name one with -w")
+        if given is not None and write.file and write.file != STDOUT and _is_no_file(write.file):
+            raise UsageError(f"{write.file}: is no regular file, and --rotate-{given} makes files beside it: name another")
         if given is not None and write.file == STDOUT:
             raise UsageError(f"-w - and --rotate-{given}: standard output is one stream: write to a file, or leave that out")
         line: str = settings["write.pcap_command"]
@@ -123,7 +131,7 @@ class Keeping:
         if form.packing:
             packer(form.packing, self._level)  # what is not installed is said before anything is made
         opener = Opener(self.crew, self._level, self._key, self._tally)
-        if self.rotation and path != STDOUT:
+        if self.rotation and path != STDOUT and not _is_no_file(path):
             rotating = RotatingWriter(
                 path,
                 self.rotation,
@@ -142,10 +150,21 @@ class Keeping:
         except (OSError, ValueError) as error:
             raise cannot_write(path, error) from None
         plain = PcapWriter(path, output=output, pcapng=form.pcapng)
+        if path == STDOUT or is_pipe(path):
+            self._setup.on_open.append(lambda link: self._begin(plain, link))
         counted = self._command is not None and path != STDOUT
         writer = Counted(path, plain, self.finished) if counted else plain
         self._writer = writer
         return writer if self._alone or path == STDOUT else Forgiving(writer, self._fail)
+
+    def _begin(self, writer: PcapWriter, link: int | None) -> None:
+        """A live capture is open: who reads from a pipe gets the header without waiting for a packet."""
+        try:
+            writer.begin(link)
+        except OutputError as error:
+            if self._alone or self._path == STDOUT:
+                raise
+            self._fail(error)
 
     def figures(self) -> Figures:
         """What was written so far."""

@@ -39,6 +39,9 @@ OTHER_OPTIONS = {
 }
 """Settings whose option is not called like their key."""
 
+BARE_SECTIONS = frozenset({"write"})
+"""Sections of the core whose options leave the section's name off, as those of plugins' commands do."""
+
 
 @dataclass(frozen=True, slots=True)
 class Raw:
@@ -50,14 +53,15 @@ class Raw:
 
 def from_flags(flags: Mapping[str, object], plugin_sections: Collection[str]) -> dict[str, Raw]:
     """Options of the command line by key; None means that the option was not given. An option is called like its key (but
-    for `OTHER_OPTIONS`), and a plugin's command leaves its section's name off: `voip.sip_user` is --sip-user,
-    `batch.packets` --batch-packets."""
+    for `OTHER_OPTIONS`), and a plugin's command and `BARE_SECTIONS` leave the section's name off: `voip.sip_user` is
+    --sip-user, `write.rotate_size` --rotate-size, `batch.packets` --batch-packets."""
     return {key: Raw(value, _option(key, plugin_sections)) for key, value in flags.items() if value is not None}
 
 
 def _option(key: str, plugin_sections: Collection[str]) -> str:
     section, dot, rest = key.partition(".")
-    name = rest if dot and section in plugin_sections else OTHER_OPTIONS.get(key, key)
+    bare = dot and (section in plugin_sections or section in BARE_SECTIONS)
+    name = rest if bare else OTHER_OPTIONS.get(key, key)
     return "option --" + name.replace(".", "-").replace("_", "-")
 
 

@@ -100,6 +100,17 @@ class CaptureSource(Protocol):
 
 
 @runtime_checkable
+class KnowsLink(Protocol):
+    """A live source that knows the link type of its packets before the first has come, so that whoever reads what is written
+    can begin at once."""
+
+    @property
+    def link_type(self) -> int | None:
+        """As in capture files (pcap-linktype(7)); None where interfaces differ, or one is not there yet."""
+        ...
+
+
+@runtime_checkable
 class TellsMore(Protocol):
     """A source that has something to say in the summary record: the fields of its `capture`."""
 

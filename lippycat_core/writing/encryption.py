@@ -184,8 +184,10 @@ def chunks(file: BinaryIO, key: Key) -> Iterator[bytes]:
     """What an encrypted file holds, a chunk at a time. InputError where it is none, or not for this key; Damaged where it was
     changed, Cut where it ends too soon: what came before is what was written."""
     header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size or header[: len(MAGIC)] != MAGIC:
+    if header[: len(MAGIC)] != MAGIC[: len(header)]:
         raise InputError("is no file that lippycat encrypted")
+    if len(header) < _HEADER.size:
+        raise Cut("ends within its header: nothing of it can be read")
     _, kind, log_n, r, p, of_passphrase, salt, prefix = _HEADER.unpack(header)
     cipher = key.cipher((kind, log_n, r, p, of_passphrase), salt)
     number = 0
@@ -228,7 +230,8 @@ class EncryptedOutput:
         if self._sealer is None:
             return
         try:
-            self._output.write(self._sealer.seal(data))
+            for at in range(0, len(data), CHUNK):  # a full disk keeps the chunks that fitted
+                self._output.write(self._sealer.seal(memoryview(data)[at : at + CHUNK]))
         except OSError:
             self._sealer = None  # chunks behind a hole would not be believed
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from lippycat_core.builtin.blocks import in_order, whole_records
@@ -16,7 +16,7 @@ from lippycat_core.builtin.outputs import Tally
 from lippycat_core.writing.encryption import Key, Sealer, chunks
 from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import split_ending
-from lippycat_core.writing.packing import packer, unpacked
+from lippycat_core.writing.packing import packer, pieces, unpacked
 
 MOST_SAME = 10_000
 """Files of one name, told apart by a number behind it."""
@@ -27,17 +27,15 @@ MOST_SORTED = 256 << 20
 
 def make_folders(path: str) -> None:
     """A folder and those that it lies in, as far as they are not there: for their owner alone."""
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-    except FileNotFoundError:
-        above = os.path.dirname(path)
-        if not above or above == path:
-            raise
-        make_folders(above)
-        make_folders(path)
+    missing = [path]
+    while (above := os.path.dirname(missing[-1])) and not os.path.isdir(above):
+        missing.append(above)
+    for folder in reversed(missing):
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
 
 
 class Target:
@@ -108,26 +106,31 @@ class ManyFiles:
             return
         try:
             fd = self._descriptor(lane, target)
-            plain = not self._packing and self._key is None
-            self._append(fd, target, data if plain else self._sealed(target, self._packed(data)), headed=headed, plain=plain)
+            if not self._packing and self._key is None:
+                self._append(fd, target, data, headed=headed, plain=True)
+                return
+            for piece in self._packed(data):  # a full disk keeps those that fitted
+                self._append(fd, target, self._sealed(target, piece), headed=headed, plain=False)
         except OSError as error:
             self._give_up(lane, target, error)
 
-    def _packed(self, data: bytes) -> bytes:
-        """A stream of its own, so that a file that is not open holds no compressor."""
+    def _packed(self, data: bytes) -> Iterator[bytes | memoryview]:
+        """A stream of its own, so that a file that is not open holds no compressor, in pieces."""
         if not self._packing:
-            return data
+            yield from pieces(data)
+            return
         stream = packer(self._packing, self._level)
-        return stream.pack(data) + stream.end()
+        yield from (stream.pack(piece) for piece in pieces(data))
+        yield stream.end()
 
-    def _sealed(self, target: Target, data: bytes) -> bytes:
+    def _sealed(self, target: Target, data: bytes | memoryview) -> bytes | memoryview:
         if self._key is None:
             return data
         if target.sealer is None:
             target.sealer = Sealer(self._key)
         return target.sealer.seal(data)
 
-    def _append(self, fd: int, target: Target, data: bytes, *, headed: bool, plain: bool) -> None:
+    def _append(self, fd: int, target: Target, data: bytes | memoryview, *, headed: bool, plain: bool) -> None:
         left = view = memoryview(data)
         try:
             while left:
@@ -207,7 +210,7 @@ class ManyFiles:
         """Put a file in order of time, in another that takes its place."""
         with open(os.open(target.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             data = file.read() if self._key is None else b"".join(chunks(file, self._key))
-        data = self._packed(in_order(unpacked(data, self._packing), pcapng=self._pcapng))
+        data = b"".join(self._packed(in_order(unpacked(data, self._packing), pcapng=self._pcapng)))
         if self._key is not None:
             sealer = Sealer(self._key)
             data = sealer.seal(data) + sealer.end()

@@ -49,6 +49,8 @@ class Pattern:
         parts = bare.split("/")
         if bare.startswith("/") or ".." in parts or not all(parts):
             raise UsageError(f"{option} {text!r}: leaves its folder: write a name, with / only between folders below it")
+        if not split_ending(parts[-1])[0].strip("."):
+            raise UsageError(f"{option} {text!r}: no name, only dots or an ending: write one as in {{call_id}}.pcapng")
         if not bare.isprintable():
             raise UsageError(f"{option} {text!r}: a control character in a file name: leave it out")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from lippycat_core.builtin.outputs import Output
@@ -22,6 +23,9 @@ ZSTD_MAGIC = (0xFD2FB528).to_bytes(4, "little")
 STORED_HEADER = ZSTD_MAGIC + bytes([0, 0x38])
 """No checksum, no size, a window of 128 KiB."""
 MOST_BLOCK = 128 << 10
+
+PIECE = 64 << 10
+"""Bytes that are packed, and written, at once: what of them can be read again when the rest does not fit, or is cut off."""
 
 
 class Form(NamedTuple):
@@ -130,6 +134,12 @@ def _raw_block(size: int, *, last: bool) -> bytes:
     return (size << 3 | last).to_bytes(3, "little")
 
 
+def pieces(data: bytes | memoryview) -> Iterator[memoryview]:
+    """`data` in pieces that are packed at once."""
+    view = memoryview(data)
+    return (view[at : at + PIECE] for at in range(0, len(view), PIECE))
+
+
 class PackedOutput:
     """An `Output` that packs what goes to another."""
 
@@ -142,7 +152,8 @@ class PackedOutput:
         if self._packer is None:
             return
         try:
-            self._output.write(self._packer.pack(data))
+            for piece in pieces(data):
+                self._output.write(self._packer.pack(piece))
         except OSError:
             self._packer = None  # what comes behind a hole could not be unpacked
             raise

@@ -31,6 +31,9 @@ HEADER_ROOM = 128
 TOTAL_SHARE = 10
 """Where only a total is bounded, a file takes this part of it at most."""
 
+LEAST_TOTAL = 8192
+"""Bytes that files of a tenth fit into, with what each of them takes beside its records."""
+
 FIRST_TRIES = 100_000
 """Names that are tried for a file before something else must be wrong."""
 
@@ -55,7 +58,9 @@ class Rotation:
         if self.keep and not (nbytes or self.interval_ns or self.packets):
             raise UsageError("--rotate-keep: says how many files stay, but not when one ends: add --rotate-size, -time or -count")
         if self.total and _room(nbytes) > self.total:
-            raise UsageError("--rotate-total: is less than one file of --rotate-size: make it twice that at least")
+            if self.nbytes:
+                raise UsageError("--rotate-total: is less than one file of --rotate-size: make it twice that at least")
+            raise UsageError(f"--rotate-total: {self.total} bytes hold not even one file: make it {LEAST_TOTAL} at least")
         return Rotation(nbytes, self.interval_ns, self.packets, self.keep, self.total)
 
     def __bool__(self) -> bool:

@@ -115,3 +115,14 @@ def test_what_cannot_be_is_said(tmp_path: Path) -> None:
 def test_an_unknown_interface_is_an_error_with_those_there_are() -> None:
     with pytest.raises(InputError, match="no interface 'nosuchone'; there are "):
         PcapProvider().open(interfaces=["nosuchone"], kernels=Interpreted())
+
+
+def test_the_link_type_is_known_before_the_first_packet(tmp_path: Path) -> None:
+    a = write_pcap(tmp_path / "a.pcap", records([1]))
+    b = write_pcap(tmp_path / "b.pcap", records([1]), link=101)
+    found = []
+    for files in ({"a": a}, {"a": a, "c": a}, {"b": b}, {"a": a, "b": b}):
+        source = opened(files)
+        found.append(source.link_type)
+        source.close()
+    assert found == [1, 1, 101, None]

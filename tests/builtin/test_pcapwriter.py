@@ -205,6 +205,23 @@ def test_a_terminal_gets_no_packets(original: str) -> None:
     assert done.stderr == b"standard output: is a terminal: send the packets to a file or a pipe\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "link", "size"), [("x.pcap", 276, 24), ("x.pcap", None, 0), ("x.pcapng", None, 44), ("x.pcapng", 1, 76)]
+)
+def test_what_stands_before_the_first_packet_can_be_written_at_once(
+    tmp_path: Path, name: str, link: int | None, size: int
+) -> None:
+    path = tmp_path / name
+    writer = PcapWriter(str(path))
+    writer.begin(link)
+    assert path.stat().st_size == size
+    if name == "x.pcap" and link is not None:
+        assert path.read_bytes()[20:] == link.to_bytes(4, "little")
+    written = path.read_bytes()
+    writer.close()
+    assert path.read_bytes().startswith(written)
+
+
 def test_batches_may_change_their_kernels(tmp_path: Path, kernels: KernelSet, read: Read, original: str) -> None:
     """A compiler that finishes in mid-run changes the form of the columns."""
     path = str(tmp_path / "out.pcap")

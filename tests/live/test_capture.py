@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -250,3 +251,29 @@ def test_what_cannot_be_is_said_in_one_line(cable: Wire, args: tuple[str, ...], 
     done = subprocess.run(cable.command(LC, "sniff", *args), check=False, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.count("\n")) == (code, 1)
     assert done.stderr.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("command", "interface", "link"), [(("sniff",), FAR, 1), (("sniff", "voip"), FAR, 1), (("sniff", "voip"), "any", 276)]
+)
+def test_who_reads_from_a_pipe_gets_the_header_though_no_packet_comes(
+    namespaces: None, tmp_path: Path, command: tuple[str, ...], interface: str, link: int
+) -> None:
+    """As Wireshark does behind `-w - | wireshark -k -i -`, or on a named pipe."""
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    for target in ("-", str(fifo)):
+        with wire() as cable:
+            process = cable.start(LC, *command, "-i", interface, "-f", "tcp port 9", "--compiler", "pure", "-q", "-w", target)
+            assert process.stdout is not None
+            reading = process.stdout.fileno() if target == "-" else os.open(fifo, os.O_RDONLY)
+            ready, _, _ = select.select([reading], [], [], 60)
+            assert ready, "no header"
+            header = os.read(reading, 24)
+            assert header[:4] == b"\x4d\x3c\xb2\xa1"
+            assert int.from_bytes(header[20:], "little") == link
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+            assert process.returncode == 130
+            if target != "-":
+                os.close(reading)

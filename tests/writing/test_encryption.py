@@ -93,7 +93,7 @@ def test_any_changed_byte_is_found_and_what_came_before_is_right(at: int, flip: 
 @given(st.integers(0, len(FILE) - 1))
 def test_any_cut_is_found_and_what_came_before_is_right(length: int) -> None:
     found, error = as_far_as(FILE[:length])
-    assert error is (Cut if length >= _HEADER.size else InputError)
+    assert error is Cut
     assert found == b"".join(part for part, end in zip(PARTS, STARTS[1:], strict=True) if end <= length)
 
 
@@ -128,6 +128,10 @@ def test_another_key_is_an_error_before_anything_is_made() -> None:
         opened(FILE, Key(Secret(b"a long passphrase", SCRYPT)))
     with pytest.raises(InputError, match="is no file that lippycat encrypted"):
         opened(b"\xd4\xc3\xb2\xa1" + bytes(100))
+    with pytest.raises(InputError, match="is no file that lippycat encrypted"):
+        opened(b"\xd4\xc3")
+    with pytest.raises(Cut, match="ends within its header: nothing of it can be read"):
+        opened(FILE[:5])
 
 
 def test_a_passphrase_opens_files_of_other_runs() -> None:
@@ -141,6 +145,26 @@ def test_a_header_does_not_make_us_work_without_end() -> None:
     data[9] = 40  # log2 N
     with pytest.raises(InputError, match="more work than a passphrase is worth"):
         opened(bytes(data), phrase)
+
+
+def test_a_large_write_is_kept_as_far_as_it_fitted(tmp_path: Path) -> None:
+    class Small:
+        data = b""
+
+        def write(self, data: bytes | memoryview) -> None:
+            if len(self.data) + len(data) > 200_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.data += bytes(data)
+
+        def close(self) -> None:
+            """Nothing to do."""
+
+    disk, written = Small(), os.urandom(1_000_000)
+    output = EncryptedOutput(disk, KEY)
+    with pytest.raises(OSError, match="No space"):
+        output.write(written)
+    output.close()
+    assert as_far_as(disk.data) == (written[: 3 * CHUNK], Cut)
 
 
 def test_what_a_killed_process_wrote_can_be_read(tmp_path: Path) -> None:

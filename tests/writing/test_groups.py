@@ -162,6 +162,10 @@ def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     make_folders(str(tmp_path / "a" / "b" / "c"))
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")} == {0o700}
     make_folders(str(tmp_path / "a"))
+    with pytest.raises(OSError, match="No such file"):
+        make_folders("/proc/foo")
+    with pytest.raises(OSError, match="No such file"):
+        make_folders("/proc/foo/bar")
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OSError, match=r"File exists|Not a directory"):
         make_folders(str(tmp_path / "file" / "x"))

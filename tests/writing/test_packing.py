@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.testing.packets import Record
 from lippycat_core.writing.crew import Crew
 from lippycat_core.writing.files import Opener
-from lippycat_core.writing.packing import PackedOutput, form_of, packer
+from lippycat_core.writing.packing import PIECE, PackedOutput, form_of, packer
 
 LEVELS = [("zst", 0), ("zst", 1), ("zst", 19), ("gz", 0), ("gz", 6), ("gz", 19)]
 RECORDS = [Record(10**18 + i, bytes([i % 256]) * 200, 300) for i in range(500)]
@@ -92,6 +93,27 @@ def test_a_full_disk_leaves_whole_pieces(tmp_path: Path, packing: str, level: in
     output.close()
     reader: Any = zstandard.ZstdDecompressor().decompressobj() if packing == "zst" else zlib.decompressobj(31)
     assert reader.decompress(path.read_bytes()) == b"".join(written)
+
+
+@pytest.mark.parametrize(("packing", "level"), LEVELS)
+def test_a_large_write_is_kept_as_far_as_it_fitted_or_was_not_cut_off(tmp_path: Path, packing: str, level: int) -> None:
+    class Small(PlainOutput):
+        def write(self, data: bytes | memoryview) -> None:
+            if self._written + len(data) > 250_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().write(data)
+
+    written = os.urandom(1_000_000)
+    path = tmp_path / "x"
+    output = PackedOutput(Small(str(path)), packing, level)
+    with pytest.raises(OSError, match="No space"):
+        output.write(written)
+    output.close()
+    for data in (path.read_bytes(), path.read_bytes()[:-1]):
+        reader: Any = zstandard.ZstdDecompressor().decompressobj() if packing == "zst" else zlib.decompressobj(31)
+        found = reader.decompress(data)
+        assert written.startswith(found)
+        assert len(found) >= (3 if len(data) == path.stat().st_size else 2) * PIECE
 
 
 @pytest.mark.parametrize(

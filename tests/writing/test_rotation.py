@@ -148,7 +148,8 @@ def test_a_total_is_never_exceeded_and_the_newest_files_stay(tmp_path: Path, pou
     ("rotation", "said"),
     [
         (Rotation(keep=3), "--rotate-keep: says how many files stay, but not when one ends"),
-        (Rotation(nbytes=1000, total=1000), "--rotate-total: is less than one file"),
+        (Rotation(nbytes=1000, total=1000), "--rotate-total: is less than one file of --rotate-size"),
+        (Rotation(total=10), "--rotate-total: 10 bytes hold not even one file: make it 8192 at least"),
     ],
 )
 def test_bounds_that_do_not_go_together(tmp_path: Path, rotation: Rotation, said: str) -> None:

@@ -358,7 +358,7 @@ def _quality(stream: Mapping[str, object]) -> str:
     jitter = stream["jitter_ms"]
     shown = ""
     if isinstance(jitter, Mapping) and jitter.get("mean") is not None:
-        shown = f", jitter {jitter['mean']:.1f} ms, at most {jitter['max']:.1f} ms"
+        shown = f", jitter {jitter['mean']:.3f} ms, at most {jitter['max']:.3f} ms"
     return (
         f"Stream {stream['ssrc']} {stream['src']} to {stream['dst']}: {stream['codec'] or 'unknown codec'}, "
         f"{stream['packets']} packets, {stream['lost']} lost ({stream['loss_pct']} %){shown}"

@@ -333,7 +333,7 @@ def test_comments_say_whose_call_it_is_and_how_it_went(tmp_path: Path) -> None:
     data = Path(facts.path).read_bytes()
     said = [b"Call-ID: call-1", b"From: sip:alice@example.org", b"To: sip:bob@example.org", b"State: ended, 200 OK, 7.0 s"]
     assert all(text in data for text in said)
-    assert b"10.0.0.1:10000 to 10.0.0.2:20000: PCMU, 50 packets, 0 lost (0.0 %), jitter 0.0 ms" in data
+    assert b"10.0.0.1:10000 to 10.0.0.2:20000: PCMU, 50 packets, 0 lost (0.0 %), jitter 0.000 ms" in data
     with RawPcapNgReader(facts.path) as reader:
         assert len(list(reader)) == 107
 
@@ -404,6 +404,9 @@ def test_a_full_disk_is_told_of_each_file_and_keeps_what_was_written(tmp_path: P
         ("", "leaves its folder"),
         ("{call_id", "a brace without its other"),
         ("a\nb", "a control character"),
+        (".", "no name, only dots or an ending"),
+        ("{date}/...pcapng", "no name, only dots or an ending"),
+        (".pcapng.zst", "no name, only dots or an ending"),
     ],
 )
 def test_patterns_that_cannot_be(pattern: str, said: str) -> None:

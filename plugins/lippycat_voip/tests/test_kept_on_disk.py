@@ -119,6 +119,9 @@ def test_a_file_files_of_calls_rotation_packing_encryption_and_commands_at_once(
         (["-w", "x.pcap", "--rotate-keep", "2"], "--rotate-keep: says how many files stay"),
         (["-w", "x.pcap", "--rotate-time", "soon"], "write.rotate_time: 'soon' is not a duration"),
         (["-w", "no/x.pcap", "--rotate-count", "2"], "no: No such file or directory: make the folder"),
+        (["-w", "x.pcap", "--rotate-size", "abc"], "(option --rotate-size)"),
+        (["-w", "/dev/null", "--rotate-count", "100"], "/dev/null: is no regular file, and --rotate-count makes files beside it"),
+        (["--per-call-pcap", "--per-call-pcap-dir", "/proc/foo"], "/proc/foo: No such file or directory: name a folder"),
         (["--per-call-pcap-dir", "x"], "--per-call-pcap-dir: says where files of calls go: add --per-call-pcap"),
         (["--per-call-pcap", "--per-call-pcap-dir", "in.pcap"], "in.pcap: is no folder: name a folder"),
         (["--per-call-pcap", "--per-call-pcap-pattern", "{x}"], "no field {x}"),
@@ -169,6 +172,15 @@ def test_decrypting_what_was_cut_or_changed(tmp_path: Path, capture: Path) -> No
     assert [packet[:2] for packet in kept] == [(r.ts_ns, r.data) for r in Wire().say(MANY).records()][: len(kept)]
     ran = lc(tmp_path, "decrypt", "cut.pcap.lcenc", "--key-file", "key")
     assert (ran.returncode, "is there already" in ran.stderr) == (2, True)
+    (tmp_path / "head.pcap.lcenc").write_bytes(whole[:30])
+    ran = lc(tmp_path, "decrypt", "head.pcap.lcenc", "--key-file", "key")
+    assert (ran.returncode, (tmp_path / "head.pcap").exists()) == (1, False)
+    assert ran.stderr == "lc: head.pcap.lcenc: ends within its header: nothing of it can be read\n"
+    with (tmp_path / "x.pcap.lcenc").open("rb") as source:
+        command = [LC, "decrypt", "-", "--key-file", "key"]
+        piped = subprocess.run(command, cwd=tmp_path, stdin=source, capture_output=True, timeout=120, check=True)
+    (tmp_path / "piped.pcap").write_bytes(piped.stdout)
+    assert len(packets_of(tmp_path / "piped.pcap")) == 3120
     (tmp_path / "bad.pcap.lcenc").write_bytes(whole[:30_000] + b"\0" + whole[30_001:])
     assert lc(tmp_path, "decrypt", "bad.pcap.lcenc", "--key-file", "key").returncode == 1
     lc(tmp_path, "decrypt", "--new-key", "other")
@@ -208,6 +220,25 @@ def test_a_full_disk_is_said_and_nothing_that_fitted_is_lost(
     assert len(kept) > 1000
     assert [packet[:2] for packet in kept] == [(r.ts_ns, r.data) for r in Wire().say(MANY).records()][: len(kept)]
     assert not run(small_disk / name).faults or name.endswith(".zst")
+
+
+@pytest.mark.parametrize("name", ["x.pcap.zst", "x.pcapng.gz", "x.pcapng", "x.pcap.gz.lcenc", "x.pcapng.lcenc"])
+def test_one_large_write_is_kept_as_far_as_it_fitted(tmp_path: Path, capture: Path, small_disk: Path, name: str) -> None:
+    """All packets come in one batch, which is larger than the disk."""
+    args = ["-w", f"small/{name.removesuffix('.lcenc')}", "--tcp-compression-level", "0"]
+    if name.endswith(".lcenc"):
+        lc(tmp_path, "decrypt", "--new-key", "key")
+        args += ["--encrypt-key-file", "key"]
+    ran = lc(tmp_path, "sniff", "-r", "in.pcap", *args)
+    assert (ran.returncode, "No space left on device" in ran.stderr) == (1, True)
+    path = small_disk / name
+    if name.endswith(".lcenc"):
+        ran = lc(tmp_path, "decrypt", path, "--key-file", "key", "-o", name.removesuffix(".lcenc"))
+        assert (ran.returncode, "without its end" in ran.stderr) == (1, True)
+        path = tmp_path / name.removesuffix(".lcenc")
+    kept = packets_of(path)
+    assert len(kept) > 600
+    assert [packet[:2] for packet in kept] == [(r.ts_ns, r.data) for r in Wire().say(MANY).records()][: len(kept)]
 
 
 def test_files_of_calls_on_a_full_disk(tmp_path: Path, capture: Path, small_disk: Path) -> None:
