@@ -9,13 +9,13 @@ from contextlib import suppress
 
 import numpy as np
 
-from lippycat_core.batch import DEFAULT_BYTES, LARGEST_RECORD, Batch
+from lippycat_core.batch import DEFAULT_BYTES, LARGEST_RECORD
 from lippycat_core.builtin.blocks import interface_description, pcap_header, section_header
 from lippycat_core.builtin.outputs import STDOUT, Output, PlainOutput, cannot_write
 from lippycat_core.builtin.rawinput import STDIN
 from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.errors import OutputError, UsageError
-from lippycat_core.events import Event
+from lippycat_core.interfaces.sink import PacketSink
 from lippycat_core.kernels import pack
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -27,7 +27,7 @@ MOST_LINKS = 256
 OUT_BYTES = max(DEFAULT_BYTES, LARGEST_RECORD)
 
 
-class PcapWriter:
+class PcapWriter(PacketSink):
     """A `Sink` that writes each packet which the capture filter kept to `path`, or to standard output for `-`.
 
     The file is pcapng where `path` ends in .pcapng, else pcap; both little-endian with nanoseconds (pcap magic
@@ -74,11 +74,6 @@ class PcapWriter:
             self._add_link(link)
         self._flush()
 
-    def packets(self, batch: Batch) -> None:
-        """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
-        views = batch.views
-        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
-
     def records(self, kernels: KernelSet, slab: U8, frame: Frame, status: I32, begin: int, end: int) -> None:
         """Write rows [begin, end) whose `status` is not FILTERED; slab and columns have the form that `kernels` take."""
         if kernels is not self._kernels:
@@ -92,9 +87,6 @@ class PcapWriter:
                 self._add_link(int(self._state[pack.P_LINK]))
             else:
                 self._flush()
-
-    def emit(self, events: Sequence[Event]) -> None:
-        """See Sink; a capture file holds no events."""
 
     def close(self) -> None:
         """See Sink; may be called twice. A pcap file without packets gets its header now."""

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS, Batch
+from lippycat_core.batch import DEFAULT_BYTES, DEFAULT_ROWS
 from lippycat_core.builtin.text import counted, tallies
 from lippycat_core.builtin.tuntap import TunTap
 from lippycat_core.columns import I32, I64, U8, Frame
-from lippycat_core.events import Event
+from lippycat_core.interfaces.sink import PacketSink
 from lippycat_core.kernels import inject
 from lippycat_core.kernelset import Kernel, KernelSet
 
@@ -78,7 +78,7 @@ class _Slab:
         self.state[inject.J_POS] = self.state[inject.J_COUNT] = self.sent = 0
 
 
-class VirtualInterface:
+class VirtualInterface(PacketSink):
     """A `PacketWriter`, a `Sink` and an `Injector` that injects each packet, once and in order, into `device`.
 
     Between two batches `drain` sends what waits for its time, and `end` what is left; `take_away` closes the device when all
@@ -135,16 +135,6 @@ class VirtualInterface:
             if reasons:
                 parts.append(f"{sum(reasons.values()):,} {what} ({tallies(reasons)})")
         return f"{self.name}: {', '.join(parts)}"
-
-    # -- as a sink ----------------------------------------------------------------------------------------------------
-
-    def packets(self, batch: Batch) -> None:
-        """See Sink."""
-        views = batch.views
-        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
-
-    def emit(self, events: Sequence[Event]) -> None:
-        """See Sink; an interface gets no events."""
 
     # -- as a packet writer -------------------------------------------------------------------------------------------
 

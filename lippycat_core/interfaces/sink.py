@@ -65,3 +65,15 @@ class PacketWriter(Protocol):
     def close(self) -> None:
         """Finish what is written; may be called twice."""
         ...
+
+
+class PacketSink(PacketWriter):
+    """A packet writer that is a `Sink` too, by itself: it gets every row of a batch, and lets events pass."""
+
+    def packets(self, batch: Batch) -> None:
+        """See Sink. The batch's own kernels are used, for its columns have the form that these take."""
+        views = batch.views
+        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
+
+    def emit(self, events: Sequence[Event]) -> None:
+        """See Sink; a capture file holds no events, and an interface gets none."""

@@ -8,15 +8,14 @@ from contextlib import suppress
 
 import numpy as np
 
-from lippycat_core.batch import Batch
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.columns import FILTERED, I32, U8, Frame
-from lippycat_core.events import Event
+from lippycat_core.interfaces.sink import PacketSink
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_core.writing.files import FileFacts
 
 
-class Counted:
+class Counted(PacketSink):
     """A `Sink` and `PacketWriter` over the writer of the file `path`; `finished` is told when it was closed without a fault."""
 
     def __init__(self, path: str, writer: PcapWriter, finished: Callable[[FileFacts], None]) -> None:
@@ -34,14 +33,6 @@ class Counted:
     def written(self) -> int:
         """Packets so far."""
         return self._writer.written
-
-    def packets(self, batch: Batch) -> None:
-        """See Sink."""
-        views = batch.views
-        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
-
-    def emit(self, events: Sequence[Event]) -> None:
-        """See Sink; a capture file holds no events."""
 
     def records(self, kernels: KernelSet, slab: U8, frame: Frame, status: I32, begin: int, end: int) -> None:
         """See PacketWriter."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lippycat_core.batch import Batch
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.columns import I32, U8, Frame
 from lippycat_core.errors import OutputError
-from lippycat_core.events import Event
+from lippycat_core.interfaces.sink import PacketSink
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_core.writing.counted import Counted
 from lippycat_core.writing.rotation import RotatingWriter
 
 
-class Forgiving:
+class Forgiving(PacketSink):
     """A `Sink` and `PacketWriter` over `writer` that ends with its first OutputError: `fail` is told, what was written stays."""
 
     def __init__(self, writer: PcapWriter | RotatingWriter | Counted, fail: Callable[[OutputError], None]) -> None:
@@ -31,14 +30,6 @@ class Forgiving:
     def written(self) -> int:
         """Packets so far."""
         return self._writer.written
-
-    def packets(self, batch: Batch) -> None:
-        """See Sink."""
-        views = batch.views
-        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
-
-    def emit(self, events: Sequence[Event]) -> None:
-        """See Sink; a capture file holds no events."""
 
     def records(self, kernels: KernelSet, slab: U8, frame: Frame, status: I32, begin: int, end: int) -> None:
         """See PacketWriter; nothing is written behind a failure."""

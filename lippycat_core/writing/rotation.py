@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lippycat_core.batch import Batch
 from lippycat_core.builtin.outputs import Output, cannot_write
 from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.columns import I32, I64, U8, Frame
 from lippycat_core.errors import OutputError, UsageError
-from lippycat_core.events import Event
+from lippycat_core.interfaces.sink import PacketSink
 from lippycat_core.kernels import boundary
 from lippycat_core.kernelset import Kernel, KernelSet
 from lippycat_core.writing.files import FileFacts
@@ -72,7 +71,7 @@ def _room(nbytes: int) -> int:
     return nbytes + nbytes // 64 + 4096
 
 
-class RotatingWriter:
+class RotatingWriter(PacketSink):
     """A `Sink` and `PacketWriter` over files `PREFIX_00001_20261125T190500Z.ENDING`, numbered on from what is there, the time
     that of their first packet (UTC). `opened(path, pcapng)` makes a file that was not there (FileExistsError otherwise);
     `finished` is told of each that is closed.
@@ -114,14 +113,6 @@ class RotatingWriter:
     def written(self) -> int:
         """Packets so far, in all files."""
         return self._before + (self._writer.written if self._writer is not None else 0)
-
-    def packets(self, batch: Batch) -> None:
-        """See Sink."""
-        views = batch.views
-        self.records(batch.kernels, views.slab, views.frame, views.route.status, 0, batch.rows)
-
-    def emit(self, events: Sequence[Event]) -> None:
-        """See Sink; a capture file holds no events."""
 
     def records(self, kernels: KernelSet, slab: U8, frame: Frame, status: I32, begin: int, end: int) -> None:
         """See PacketWriter."""
