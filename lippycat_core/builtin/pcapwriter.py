@@ -60,7 +60,7 @@ class PcapWriter(PacketSink):
     @property
     def kernels(self) -> Sequence[Kernel]:
         """What the batches' kernel set will be asked for."""
-        return (pack.pack_pcapng if self._pcapng else pack.pack_pcap,)
+        return (pack_kernel(pcapng=self._pcapng),)
 
     @property
     def written(self) -> int:
@@ -103,8 +103,7 @@ class PcapWriter(PacketSink):
 
     def _bind(self, kernels: KernelSet) -> None:
         self._kernels = kernels
-        (kernel,) = self.kernels
-        self._pack = kernels[kernel]
+        self._pack = kernels[pack_kernel(pcapng=self._pcapng)]
         self._out_view = kernels.view(self._out)
         self._links_view = kernels.view(self._links)
         self._state_view = kernels.view(self._state)
@@ -163,6 +162,11 @@ class PcapWriter(PacketSink):
         if file is not None:
             with suppress(OSError):
                 file.close()
+
+
+def pack_kernel(*, pcapng: bool) -> Kernel:
+    """What puts the records of a pcapng or pcap file together."""
+    return pack.pack_pcapng if pcapng else pack.pack_pcap
 
 
 def refuse_inputs(path: str, inputs: Sequence[str]) -> None:

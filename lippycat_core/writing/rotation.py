@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lippycat_core.builtin.outputs import Output, cannot_write
-from lippycat_core.builtin.pcapwriter import PcapWriter
+from lippycat_core.builtin.pcapwriter import PcapWriter, pack_kernel
 from lippycat_core.columns import I32, I64, U8, Frame
 from lippycat_core.errors import OutputError, UsageError
 from lippycat_core.interfaces.sink import PacketSink
@@ -102,12 +102,11 @@ class RotatingWriter(PacketSink):
         self._before = 0  # packets in files that are finished
         self._kept: deque[tuple[str, int]] = deque()
         self._number = _numbers_taken(self._prefix)
-        self._pack = PcapWriter("-", output=_Nowhere(), pcapng=self._pcapng).kernels
 
     @property
     def kernels(self) -> Sequence[Kernel]:
         """See PacketWriter."""
-        return (boundary.file_end, *self._pack)
+        return (boundary.file_end, pack_kernel(pcapng=self._pcapng))
 
     @property
     def written(self) -> int:
@@ -184,16 +183,6 @@ class RotatingWriter(PacketSink):
             path, _ = kept.popleft()
             with suppress(FileNotFoundError):
                 os.remove(path)
-
-
-class _Nowhere:
-    """An `Output` that nothing is written to."""
-
-    def write(self, data: bytes | memoryview) -> None:
-        """See Output."""
-
-    def close(self) -> None:
-        """See Output."""
 
 
 def _numbers_taken(prefix: str) -> int:
