@@ -73,26 +73,14 @@ class PlainOutput:
 
     def write(self, data: bytes | memoryview) -> None:
         """See Output."""
-        left = view = memoryview(data)
+        headed, cuts = not self._written, self._regular and self._owned
         try:
-            while left:
-                left = left[os.write(self._fd, left) :]
+            append(self._fd, data, self._written, pcapng=self._pcapng, headed=headed, cuts=cuts)
         except OSError:
             self._tally.add(failures=1)
-            self._cut(view, len(view) - len(left))
             raise
-        self._written += len(view)
-        self._tally.add(nbytes=len(view))
-
-    def _cut(self, data: memoryview, count: int) -> None:
-        """Of `data` only `count` bytes were written: take back what is no whole record."""
-        if not self._regular or not self._owned:
-            return
-        kept = 0
-        if self._pcapng is not None:
-            kept = whole_records(data, count, pcapng=self._pcapng, headed=not self._written)
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, self._written + kept)
+        self._written += len(data)
+        self._tally.add(nbytes=len(data))
 
     def reader_gone(self) -> bool:
         """Whether this is a pipe that nobody reads any more."""
@@ -103,6 +91,23 @@ class PlainOutput:
         fd, self._fd = self._fd, -1
         if fd >= 0 and self._owned:
             os.close(fd)
+
+
+def append(fd: int, data: bytes | memoryview, written: int, *, pcapng: bool | None, headed: bool, cuts: bool = True) -> None:
+    """Write all of `data` behind the `written` bytes that a file has. Where it takes no more (OSError) it is cut behind the last
+    record that fitted whole (`headed`: behind a file's header), or, where `pcapng` is None and these are no records, where it was
+    before; without `cuts` nothing is taken back."""
+    left = view = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(fd, left) :]
+    except OSError:
+        if cuts:
+            count = len(view) - len(left)
+            kept = 0 if pcapng is None else whole_records(view, count, pcapng=pcapng, headed=headed)
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, written + kept)
+        raise
 
 
 def cannot_write(name: str, error: OSError | ValueError) -> OutputError:

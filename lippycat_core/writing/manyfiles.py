@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from lippycat_core.builtin.blocks import in_order, whole_records
-from lippycat_core.builtin.outputs import Tally
+from lippycat_core.builtin.blocks import in_order
+from lippycat_core.builtin.outputs import Tally, append
 from lippycat_core.writing.encryption import Key, Sealer, chunks
 from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import split_ending
@@ -131,17 +131,9 @@ class ManyFiles:
         return target.sealer.seal(data)
 
     def _append(self, fd: int, target: Target, data: bytes | memoryview, *, headed: bool, plain: bool) -> None:
-        left = view = memoryview(data)
-        try:
-            while left:
-                left = left[os.write(fd, left) :]
-        except OSError:
-            kept = whole_records(view, len(view) - len(left), pcapng=self._pcapng, headed=headed) if plain else 0
-            with suppress(OSError):
-                os.ftruncate(fd, target.size + kept)
-            raise
-        target.size += len(view)
-        self._tally.add(nbytes=len(view))
+        append(fd, data, target.size, pcapng=self._pcapng if plain else None, headed=headed)
+        target.size += len(data)
+        self._tally.add(nbytes=len(data))
 
     def _descriptor(self, lane: int, target: Target) -> int:
         files = self._open[lane]
