@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from lippycat_core.builtin.outputs import Output
 from lippycat_core.errors import InputError, UsageError
+from lippycat_core.writing.stage import Stage
 
 ENDING = ".lcenc"
 MAGIC = b"lcenc\x00\x01\n"
@@ -218,29 +219,9 @@ def chunks(file: BinaryIO, key: Key) -> Iterator[bytes]:
         raise Damaged("something was put behind its end")
 
 
-class EncryptedOutput:
+class EncryptedOutput(Stage):
     """An `Output` that encrypts what goes to another."""
 
     def __init__(self, output: Output, key: Key) -> None:
-        self._output = output
-        self._sealer: Sealer | None = Sealer(key)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """See Output."""
-        if self._sealer is None:
-            return
-        try:
-            for at in range(0, len(data), CHUNK):  # a full disk keeps the chunks that fitted
-                self._output.write(self._sealer.seal(memoryview(data)[at : at + CHUNK]))
-        except OSError:
-            self._sealer = None  # chunks behind a hole would not be believed
-            raise
-
-    def close(self) -> None:
-        """See Output."""
-        sealer, self._sealer = self._sealer, None
-        try:
-            if sealer is not None:
-                self._output.write(sealer.end())
-        finally:
-            self._output.close()
+        sealer = Sealer(key)
+        super().__init__(output, sealer.seal, sealer.end)

@@ -16,7 +16,8 @@ from lippycat_core.builtin.outputs import Tally, append
 from lippycat_core.writing.encryption import Key, Sealer, chunks
 from lippycat_core.writing.files import FileFacts
 from lippycat_core.writing.names import split_ending
-from lippycat_core.writing.packing import packer, pieces, unpacked
+from lippycat_core.writing.packing import packer, unpacked
+from lippycat_core.writing.stage import pieces
 
 MOST_SAME = 10_000
 """Files of one name, told apart by a number behind it."""

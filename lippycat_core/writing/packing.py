@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from lippycat_core.builtin.outputs import Output
 from lippycat_core.errors import UsageError
+from lippycat_core.writing.stage import Stage
 
 MOST_LEVEL = 19
 GZIP_MOST_LEVEL = 9
@@ -23,9 +23,6 @@ ZSTD_MAGIC = (0xFD2FB528).to_bytes(4, "little")
 STORED_HEADER = ZSTD_MAGIC + bytes([0, 0x38])
 """No checksum, no size, a window of 128 KiB."""
 MOST_BLOCK = 128 << 10
-
-PIECE = 64 << 10
-"""Bytes that are packed, and written, at once: what of them can be read again when the rest does not fit, or is cut off."""
 
 
 class Form(NamedTuple):
@@ -134,35 +131,9 @@ def _raw_block(size: int, *, last: bool) -> bytes:
     return (size << 3 | last).to_bytes(3, "little")
 
 
-def pieces(data: bytes | memoryview) -> Iterator[memoryview]:
-    """`data` in pieces that are packed at once."""
-    view = memoryview(data)
-    return (view[at : at + PIECE] for at in range(0, len(view), PIECE))
-
-
-class PackedOutput:
+class PackedOutput(Stage):
     """An `Output` that packs what goes to another."""
 
     def __init__(self, output: Output, packing: str, level: int) -> None:
-        self._output = output
-        self._packer: Packer | None = packer(packing, level)
-
-    def write(self, data: bytes | memoryview) -> None:
-        """See Output."""
-        if self._packer is None:
-            return
-        try:
-            for piece in pieces(data):
-                self._output.write(self._packer.pack(piece))
-        except OSError:
-            self._packer = None  # what comes behind a hole could not be unpacked
-            raise
-
-    def close(self) -> None:
-        """See Output."""
-        stream, self._packer = self._packer, None
-        try:
-            if stream is not None:
-                self._output.write(stream.end())
-        finally:
-            self._output.close()
+        stream = packer(packing, level)
+        super().__init__(output, stream.pack, stream.end)

@@ -19,7 +19,7 @@ import zstandard
 
 from lippycat_core.writing.encryption import RAW, Cut, Key, Secret, chunks
 from lippycat_core.writing.manyfiles import ManyFiles, Target
-from lippycat_core.writing.packing import PIECE
+from lippycat_core.writing.stage import PIECE
 
 KEY = Key(Secret(bytes(range(32)), RAW))
 

@@ -19,7 +19,8 @@ from lippycat_core.builtin.pcapwriter import PcapWriter
 from lippycat_core.testing.packets import Record
 from lippycat_core.writing.crew import Crew
 from lippycat_core.writing.files import Opener
-from lippycat_core.writing.packing import PIECE, PackedOutput, form_of, packer
+from lippycat_core.writing.packing import PackedOutput, form_of, packer
+from lippycat_core.writing.stage import PIECE
 
 LEVELS = [("zst", 0), ("zst", 1), ("zst", 19), ("gz", 0), ("gz", 6), ("gz", 19)]
 RECORDS = [Record(10**18 + i, bytes([i % 256]) * 200, 300) for i in range(500)]
