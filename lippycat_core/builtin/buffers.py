@@ -23,19 +23,19 @@ QUIET = 8
 """Times in a row that a quarter of its memory was enough, after which adaptive gives half of it back."""
 
 
-class FixedBuffer:
-    """One size: a segment that does not fit is lost."""
+class _Flat:
+    """Bytes in one piece of memory that is as large as it must be, up to `most`."""
 
-    __slots__ = ("_begin", "_end", "_memory", "_size")
+    __slots__ = ("_begin", "_end", "_memory", "_most")
 
-    def __init__(self, size: int = SIZE) -> None:
-        self._size = size
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._memory = bytearray()
         self._begin = self._end = 0
 
     def append(self, data: memoryview) -> int:
         """Keep `data`, or lose it where it does not fit."""
-        if len(self) + len(data) > self._size:
+        if len(self) + len(data) > self._most:
             return len(data)
         if self._end + len(data) > len(self._memory):
             self._move(self.cost(len(data)))
@@ -54,71 +54,7 @@ class FixedBuffer:
             self._begin = self._end = 0
 
     def cost(self, more: int) -> int:
-        """The next power of two that has room, up to its size; no less than it has."""
-        need = len(self) + more
-        if need <= len(self._memory) or need > self._size:
-            return len(self._memory)
-        return min(max(FIRST, 1 << (need - 1).bit_length()), self._size)
-
-    def shrink(self) -> None:
-        """Go down to what is held."""
-        need = len(self)
-        size = min(max(FIRST, 1 << (need - 1).bit_length()), self._size) if need else 0
-        if size < len(self._memory):
-            self._move(size)
-
-    def _move(self, size: int) -> None:
-        held = bytes(self.peek())
-        self._memory = bytearray(size)
-        self._memory[: len(held)] = held
-        self._begin, self._end = 0, len(held)
-
-    def __len__(self) -> int:
-        return self._end - self._begin
-
-
-class AdaptiveBuffer:
-    """Grows by doubling and gives memory back when it was not needed for a while."""
-
-    __slots__ = ("_begin", "_end", "_memory", "_most", "_quiet", "_used")
-
-    def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._memory = bytearray()
-        self._begin = self._end = 0
-        self._used = 0  # the most that was held since the buffer was last empty
-        self._quiet = 0
-
-    def append(self, data: memoryview) -> int:
-        """Keep `data`, growing up to the bound; lose it beyond."""
-        length = len(self)
-        if length + len(data) > self._most:
-            return len(data)
-        if self._end + len(data) > len(self._memory):
-            self._move(self.cost(len(data)))
-        self._memory[self._end : self._end + len(data)] = data
-        self._end += len(data)
-        self._used = max(self._used, length + len(data))
-        return 0
-
-    def peek(self) -> memoryview:
-        """The bytes held."""
-        return memoryview(self._memory)[self._begin : self._end]
-
-    def consume(self, count: int) -> None:
-        """Let the oldest go. An empty buffer looks back at how much of its memory it needed."""
-        self._begin += count
-        if self._begin < self._end:
-            return
-        self._begin = self._end = 0
-        self._quiet = self._quiet + 1 if self._used * 4 <= len(self._memory) else 0
-        self._used = 0
-        if self._quiet >= QUIET and len(self._memory) > FIRST:
-            self._quiet = 0
-            self._memory = bytearray(len(self._memory) // 2)
-
-    def cost(self, more: int) -> int:
-        """The next power of two that has room; no less than it has."""
+        """The next power of two that has room, up to the most; no less than it has."""
         need = len(self) + more
         if need <= len(self._memory) or need > self._most:
             return len(self._memory)
@@ -139,6 +75,43 @@ class AdaptiveBuffer:
 
     def __len__(self) -> int:
         return self._end - self._begin
+
+
+class FixedBuffer(_Flat):
+    """One size: a segment that does not fit is lost."""
+
+    __slots__ = ()
+
+    def __init__(self, size: int = SIZE) -> None:
+        super().__init__(size)
+
+
+class AdaptiveBuffer(_Flat):
+    """Grows by doubling up to a bound, and gives memory back when it was not needed for a while."""
+
+    __slots__ = ("_quiet", "_used")
+
+    def __init__(self, most: int = MOST) -> None:
+        super().__init__(most)
+        self._used = 0  # the most that was held since the buffer was last empty
+        self._quiet = 0
+
+    def append(self, data: memoryview) -> int:
+        """Keep `data`, growing up to the bound; lose it beyond."""
+        lost = super().append(data)
+        self._used = max(self._used, len(self))
+        return lost
+
+    def consume(self, count: int) -> None:
+        """Let the oldest go. An empty buffer looks back at how much of its memory it needed."""
+        super().consume(count)
+        if len(self):
+            return
+        self._quiet = self._quiet + 1 if self._used * 4 <= len(self._memory) else 0
+        self._used = 0
+        if self._quiet >= QUIET and len(self._memory) > FIRST:
+            self._quiet = 0
+            self._memory = bytearray(len(self._memory) // 2)
 
 
 class RingBuffer:
