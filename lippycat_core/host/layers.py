@@ -99,8 +99,10 @@ def from_file(path: Path) -> dict[str, Raw]:
             data = file.read(LARGEST_FILE + 1)
         if len(data) > LARGEST_FILE:
             raise SettingError(f"{path}: larger than {LARGEST_FILE} bytes, which no configuration is")
-        again = _written_again(yaml.compose(data, yaml.SafeLoader))
-        tree: Any = yaml.safe_load(data)
+        loader = yaml.SafeLoader(data)
+        root = loader.get_single_node()
+        again = _written_again(root)
+        tree: Any = None if root is None else loader.construct_document(root)
     except OSError as error:
         raise SettingError(f"{path}: cannot be read: {error.strerror}; name another file with --config") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
