@@ -64,7 +64,7 @@ class Result:
     outcome: Outcome
     stop_code: int
     tolerant: bool
-    dissector_failed: bool
+    plugin_failed: bool
 
     def report(self) -> int:
         """Name what was wrong with the input on standard error and return the exit code (docs/output.md)."""
@@ -73,7 +73,7 @@ class Result:
             say(f"{fault.source}: {fault.what}: {fault.detail}; what came before it is reported{accept}")
         if self.stop_code:
             return self.stop_code
-        return 1 if self.dissector_failed or (self.outcome.faults and not self.tolerant) else 0
+        return 1 if self.plugin_failed or (self.outcome.faults and not self.tolerant) else 0
 
 
 class Setup:
@@ -90,7 +90,7 @@ class Setup:
         self._command = command
         self._source = source
         self._run = run
-        self._dissector_failed = False
+        self._plugin_failed = False
         self._line: ProgressLine | None = None
         self.written: Callable[[], Figures] = Figures  # what the run has written, for whoever asks
         self.on_open: list[Callable[[int | None], None]] = []  # told of a live capture's link type before its first packet
@@ -156,11 +156,11 @@ class Setup:
             self._line.close()
         say(message)
 
-    def _dissector_raised(self, name: str, error: BaseException) -> None:
-        """The run goes on without it, but what it would have said is missing."""
-        self._dissector_failed = True
+    def _raised(self, kind: str, name: str, error: BaseException) -> None:
+        """The run goes on without a plugin, but what it would have said is missing."""
+        self._plugin_failed = True
         reason = " ".join(str(error).split())
-        self.tell(f"dissector {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        self.tell(f"{kind} {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
 
     def _layers(self, dissectors: Sequence[BulkDissector]) -> Layers:
         """What reads through TLS and WebSocket; nobody where no dissector looks at what is inside. It has a quarter of the
@@ -182,13 +182,7 @@ class Setup:
 
         limit = self.settings["tcp.memory_limit"] // 4
         more = tuple if log is None else partial(log.read, last=not growing)
-        return Layers(plugins, self._layer_raised, max_bytes=limit, on_unread=unread, more=more)
-
-    def _layer_raised(self, name: str, error: BaseException) -> None:
-        """The run goes on without it, but what it would have shown is missing."""
-        self._dissector_failed = True
-        reason = " ".join(str(error).split())
-        self.tell(f"layer {name} raised {type(error).__name__}: {reason}; it is switched off for the rest of the run")
+        return Layers(plugins, partial(self._raised, "layer"), max_bytes=limit, on_unread=unread, more=more)
 
     def analyse(
         self, dissectors: Sequence[BulkDissector | Dissector], sinks: Sequence[Sink], *, packet_limit: int | None = None
@@ -206,7 +200,7 @@ class Setup:
         simple = [dissector for dissector in dissectors if isinstance(dissector, Dissector)]
         flows = FlowTable(kernels, settings["limits.flows"], udp=bool(simple))
         if simple:
-            bulk.append(Sessions(simple, flows, self._dissector_raised))
+            bulk.append(Sessions(simple, flows, partial(self._raised, "dissector")))
         layers = self._layers(bulk)
         tcp = TcpReassembly(
             flows,
@@ -284,7 +278,7 @@ class Setup:
         if vif is not None and (not self._run.quiet or vif.lost):
             say(vif.account())
         stopped = live or outcome.stopped
-        return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._dissector_failed)
+        return Result(outcome, stop.exit_code if stopped else 0, self._source.tolerate_truncation, self._plugin_failed)
 
 
 COLLECT_AFTER = 50_000
