@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import struct
 import subprocess
@@ -24,6 +23,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tcp import measure
 
 from lippycat_core.testing.wire import FAR, NEAR, why_not, wire
 
@@ -79,21 +80,6 @@ def write(path: Path, streams: int, messages: int) -> int:
             ns = EPOCH_NS + count * 20_000
             out.write(struct.pack("<IIII", ns // 10**9, ns % 10**9, len(raw), len(raw)) + raw)
     return count
-
-
-def measure(path: Path, profile: str) -> tuple[float, float, dict[str, object]]:
-    """Processor seconds and MB of one run, and its summary."""
-    command = [sys.executable, "-m", "lippycat_core", "sniff", "voip", "-q", "-r", str(path), "-M", profile]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    last = b""
-    for line in process.stdout:
-        last = line
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(last)
 
 
 _SENDER = """
@@ -159,11 +145,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "load.pcap"
         count = write(path, arguments.streams, arguments.messages)
-        measure(path, "balanced")
+        measure(path, ("-M", "balanced"))
         runs: dict[str, list[tuple[float, float, dict[str, object]]]] = {profile: [] for profile in PROFILES}
         for _ in range(arguments.runs):
             for profile in PROFILES:
-                runs[profile].append(measure(path, profile))
+                runs[profile].append(measure(path, ("-M", profile)))
     for profile, done in runs.items():
         seconds, _, summary = min(done, key=lambda run: run[0])
         sip = summary["sip"]
