@@ -133,12 +133,13 @@ class Batch:
         return self.rows == self.capacity or 4 * end > 3 * self.source_bytes
 
     def absorb(self, other: Batch) -> bool:
-        """Take over all rows of `other`, which come right behind ours; False where there is no room, and nothing is done.
+        """Take over all rows of `other`, which come right behind ours; False where there is no room or secrets stand between,
+        and nothing is done.
         Both are as the reader leaves them: decoded, and nothing appended."""
         begin, end = self.rows, self.rows + other.rows
         used, low, high = self._used(), *other._span()
-        if end > self.capacity or used + high - low > self.source_bytes:
-            return False
+        if other.secrets or end > self.capacity or used + high - low > self.source_bytes:
+            return False  # secrets stand in front of a batch's first row
         self.slab[used : used + high - low] = other.slab[low:high]
         for column, more in zip(self._columns(), other._columns(), strict=True):
             column[begin:end] = more[: other.rows]

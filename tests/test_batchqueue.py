@@ -105,6 +105,10 @@ def test_joining_stops_where_bytes_are_full_and_remembers_what_is_inside() -> No
     fill(last, range(2))
     fill(more, range(2, 4))
     more.may_have_tcp, more.may_have_fragments = True, True
+    more.secrets = ((1, b"in front of these rows"),)
+    assert not last.absorb(more)
+    assert (last.rows, more.rows) == (2, 2)
+    more.secrets = ()
     assert last.absorb(more)
     assert (last.may_have_tcp, last.may_have_fragments, numbers(last)) == (True, True, [0, 1, 2, 3])
     last.frame.off[3] = last.source_bytes - 50
